@@ -1,0 +1,111 @@
+"""The boot state of the GRUB device, on its EFI system partition.
+
+Two files: ``boot.env`` is what GRUB counts in; ``commit.env`` names the last committed slot, is
+rewritten only when that changes, and is what GRUB falls back on when it cannot read the first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flipside_bootctl import counted, grubenv, sector, state
+from flipside_bootctl.errors import DamagedState
+from flipside_bootctl.state import BootState, Capabilities
+
+DIRECTORY = "flipside"
+
+
+@dataclass(frozen=True, slots=True)
+class GrubCounted:
+    """Boot control through the counted environment of ``bootctl/grub/grub.cfg``."""
+
+    esp: Path
+    """Where the EFI system partition is mounted."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Three boots on trial, nine for a confirmed slot, each boot to be confirmed."""
+        return counted.CAPABILITIES
+
+    def read(self) -> BootState:
+        """The stored state; raises DamagedState if it cannot be read."""
+        return counted.from_variables(_load(self._boot_env))
+
+    def committed(self) -> str:
+        """The last committed slot, as grub.cfg takes it: A unless the file says B."""
+        try:
+            return "B" if _load(self._commit_env).get("committed") == "B" else "A"
+        except DamagedState:
+            return "A"
+
+    def select(self, name: str) -> None:
+        """Make a slot the next one to boot."""
+        self._store(state.select(self.read_or_rebuild(), name, self.capabilities))
+
+    def mark_good(self, name: str) -> None:
+        """Confirm a slot; a confirmed slot that boots next is also the committed one."""
+        new = state.mark_good(self._read_for(name), name, self.capabilities)
+        self._store(new)
+        if new.next_slot() == name:
+            self._commit(name)
+
+    def mark_bad(self, name: str) -> None:
+        """Never boot a slot again until it is selected anew."""
+        self._store(state.mark_bad(self.read_or_rebuild(), name))
+
+    def create(self, name: str) -> None:
+        """Write a fresh boot state in which only this slot is bootable, and confirmed."""
+        counted.rebuilt(name).slot(name)
+        self._boot_env.parent.mkdir(parents=True, exist_ok=True)
+        self._commit(name)
+        self._store(counted.rebuilt(name))
+
+    def read_or_rebuild(self) -> BootState:
+        """The stored state, or, where that is damaged, the one that grub.cfg acts upon."""
+        try:
+            return self.read()
+        except DamagedState:
+            return counted.rebuilt(self.committed())
+
+    def _read_for(self, name: str) -> BootState:
+        """The state in which a slot is to be confirmed; after damage, that slot goes first."""
+        try:
+            return self.read()
+        except DamagedState:
+            return replace(counted.rebuilt(self.committed()), primary=name)
+
+    @property
+    def _boot_env(self) -> Path:
+        return self.esp / DIRECTORY / "boot.env"
+
+    @property
+    def _commit_env(self) -> Path:
+        return self.esp / DIRECTORY / "commit.env"
+
+    def _store(self, new: BootState) -> None:
+        block = grubenv.encode(counted.to_variables(new))
+        if _content(self._boot_env) != block:
+            sector.store(self._boot_env, block)
+
+    def _commit(self, name: str) -> None:
+        block = grubenv.encode({"committed": name})
+        if _content(self._commit_env) != block:
+            sector.store(self._commit_env, block)
+
+
+def _content(path: Path) -> bytes:
+    """What the file holds; nothing if it cannot be read, because then it is to be written."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _load(path: Path) -> dict[str, str]:
+    try:
+        return grubenv.decode(path.read_bytes())
+    except OSError as error:
+        raise DamagedState(f"{path}: {error.strerror}") from error
+    except DamagedState as error:
+        raise DamagedState(f"{path}: {error}") from error

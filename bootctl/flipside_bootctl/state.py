@@ -1,0 +1,85 @@
+"""Boot states as values: which slot goes first, and how often each may still be tried."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from flipside_bootctl.errors import NothingBootable, UnknownSlot
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What the boot loader knows about one slot."""
+
+    left: int
+    """Attempts left; 0 means that the slot is bad and is not booted."""
+    confirmed: bool
+    """Somebody said it is good. A slot with attempts that is not confirmed is on trial."""
+
+
+BAD = Slot(left=0, confirmed=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a boot scheme can do and what it asks for."""
+
+    scheme: str
+    trial_attempts: int
+    """Boots that a freshly selected slot gets to prove itself."""
+    confirmed_attempts: int
+    """N: boots of a confirmed slot that may end before userspace confirms, before it is left."""
+    confirm_every_boot: bool
+    """The loader counts every boot, so userspace owes a confirmation on every boot."""
+
+
+@dataclass(frozen=True, slots=True)
+class BootState:
+    """The whole boot state of a device with two slots."""
+
+    primary: str
+    """Bootname of the slot that was selected last."""
+    slots: Mapping[str, Slot]
+
+    def slot(self, name: str) -> Slot:
+        """The slot of this bootname."""
+        try:
+            return self.slots[name]
+        except KeyError:
+            names = " or ".join(sorted(self.slots))
+            raise UnknownSlot(f"{name!r} is not a slot of this device, expected {names}") from None
+
+    def order(self) -> tuple[str, ...]:
+        """The slots in the order in which the boot loader tries them."""
+        return (self.primary, *sorted(set(self.slots) - {self.primary}))
+
+    def next_slot(self) -> str:
+        """The slot that boots next."""
+        for name in self.order():
+            if self.slot(name).left > 0:
+                return name
+        raise NothingBootable("no slot has attempts left; the boot loader takes the committed one")
+
+    def with_slot(self, name: str, slot: Slot) -> BootState:
+        """The same state with one slot changed."""
+        self.slot(name)
+        return replace(self, slots={**self.slots, name: slot})
+
+
+def select(state: BootState, name: str, caps: Capabilities) -> BootState:
+    """Make a slot the next to boot: on trial, unless it was confirmed before and still may boot."""
+    slot = state.slot(name)
+    if not (slot.confirmed and slot.left > 0):
+        slot = Slot(left=caps.trial_attempts, confirmed=False)
+    return replace(state.with_slot(name, slot), primary=name)
+
+
+def mark_good(state: BootState, name: str, caps: Capabilities) -> BootState:
+    """Confirm a slot and give it the full budget of a confirmed one."""
+    return state.with_slot(name, Slot(left=caps.confirmed_attempts, confirmed=True))
+
+
+def mark_bad(state: BootState, name: str) -> BootState:
+    """Take every attempt from a slot; the other one, if it has any, becomes the next to boot."""
+    return state.with_slot(name, BAD)

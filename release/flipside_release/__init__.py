@@ -1,0 +1,1 @@
+"""The release desk: keys, signed bundles, and what is published to the fleet."""
