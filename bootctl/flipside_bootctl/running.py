@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def kernel_arguments(root: Path) -> dict[str, str]:
-    """``name=value`` words of the kernel command line; the last of a name wins, as in the kernel."""
+    """``name=value`` words of the kernel command line; of two with one name the last wins."""
     words = (root / "proc/cmdline").read_text().split()
     return dict(word.split("=", 1) for word in words if "=" in word)
 

@@ -1,0 +1,55 @@
+# The one list of tasks, for the desk and for CI. `make help` shows it.
+
+VENV := $(shell ./bootstrap venv)
+PATH := $(VENV)/bin:$(PATH):/usr/sbin:/sbin
+export PATH
+ROOMS := agent bootctl hal server-lite release qemu
+ARGUMENTS ?=
+DESTDIR ?= /
+BOARD ?= qemu-x86_64
+SITE := $(DESTDIR)/usr/lib/python3/dist-packages
+UNITS := $(DESTDIR)/usr/lib/systemd/system
+
+.DEFAULT_GOAL := help
+.PHONY: help demo check test test-all mutants diagram bench install-device clean environment
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+environment:
+	@./bootstrap
+
+demo: environment ## boot a device, update it, watch bad updates flip back (ARGUMENTS="--keep")
+	@flipside-qemu demo $(ARGUMENTS)
+
+check: environment ## format, lint, types, the arrows between rooms, unit tests
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+	pytest -m "not qemu and not slow"
+
+test: check ## check, and the virtual devices that must never break
+	pytest -m qemu
+
+test-all: check mutants ## everything that can run here
+	pytest -m "qemu or slow"
+
+mutants: environment ## break the machine in every way, one at a time; the tests must notice
+	python tests/mutants.py
+
+diagram: environment ## draw the state diagram of docs/architecture.md anew
+	python -m flipside_agent.diagram docs/architecture.md
+
+bench: environment ## measure what the docs quote
+	pytest bench
+
+install-device: ## install the device's rooms below DESTDIR, for image builders (BOARD=qemu-x86_64)
+	@for package in agent/flipside_agent bootctl/flipside_bootctl hal/flipside_hal; do \
+	    install -d "$(SITE)/$$(basename $$package)" && \
+	    install -m 644 $$package/*.py "$(SITE)/$$(basename $$package)/" || exit 1; \
+	done
+
+clean: ## remove what tests and tools left here; the cache stays
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find $(ROOMS) tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

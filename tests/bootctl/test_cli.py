@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flipside_bootctl import cli
+from flipside_bootctl.grub_counted import GrubCounted
+
+
+@pytest.fixture
+def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A device that runs from slot A, seen through its files."""
+    scheme = GrubCounted(tmp_path / "efi")
+    scheme.create("A")
+    (tmp_path / "efi/flipside/grub.cfg").write_text("")
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/cmdline").write_text("ro rauc.slot=A quiet\n")
+    monkeypatch.setattr(cli, "ROOT", tmp_path)
+    return tmp_path
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = cli.main(words)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_the_calls_of_one_rauc_installation(
+    device: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """RAUC integration.rst, "Custom Bootloader Backend Interface": order and exact output."""
+    assert run(capsys, "get-current") == (0, "A\n", "")
+    assert run(capsys, "get-primary") == (0, "A\n", "")
+    assert run(capsys, "set-state", "B", "bad") == (0, "", "")
+    assert run(capsys, "get-state", "B") == (0, "bad\n", "")
+    assert run(capsys, "set-primary", "B") == (0, "", "")
+    assert run(capsys, "get-primary") == (0, "B\n", "")
+    assert run(capsys, "get-state", "B") == (0, "good\n", "")
+    assert run(capsys, "set-state", "A", "good") == (0, "", "")
+
+
+def test_every_verb_may_be_repeated(device: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (("set-state", "B", "bad"), ("set-primary", "B"), ("set-state", "B", "good")):
+        run(capsys, *words)
+        once = (device / "efi/flipside/boot.env").read_bytes()
+        run(capsys, *words)
+        assert (device / "efi/flipside/boot.env").read_bytes() == once
+
+
+def test_confirming_the_running_slot_ends_the_trial(
+    device: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "set-state", "B", "good")
+    assert not (device / "run/flipside/confirmed").exists()
+    run(capsys, "set-state", "A", "good")
+    assert (device / "run/flipside/confirmed").exists()
+
+
+def test_status_for_people_and_for_programs(
+    device: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "set-primary", "B")
+    _, table, _ = run(capsys, "status")
+    assert "slot A   confirmed  9 left  current" in table
+    assert "slot B   on trial   3 left  next" in table
+    _, text, _ = run(capsys, "status", "--json")
+    facts = json.loads(text)
+    assert facts["next"] == "B"
+    assert facts["slots"]["A"] == {"left": 9, "confirmed": True}
+
+
+def test_status_tells_damage(device: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (device / "efi/flipside/boot.env").write_bytes(b"")
+    code, table, _ = run(capsys, "status")
+    assert code == 0
+    assert "damaged" in table
+    assert "0 bytes, expected 1024" in table
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("frobnicate",), 2, "unknown verb 'frobnicate'"),
+        (("set-state", "B"), 2, "set-state got 1 arguments, expected 2"),
+        (("set-state", "B", "fine"), 2, "state 'fine', expected good or bad"),
+        (("get-state", "C"), 1, "'C' is not a slot of this device, expected A or B"),
+        (("status", "--yaml"), 2, "expected --json or nothing"),
+        (("create", "somewhere"), 2, "create expects the mounted EFI system partition"),
+    ],
+)
+def test_bad_input_is_one_line_on_stderr(
+    device: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    code: int,
+    sentence: str,
+) -> None:
+    got, out, err = run(capsys, *words)
+    assert (got, out) == (code, "")
+    assert err.startswith("flipside-bootctl: ")
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_no_slot_with_attempts_is_a_failure(
+    device: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "set-state", "A", "bad")
+    code, out, err = run(capsys, "get-primary")
+    assert (code, out) == (1, "")
+    assert "no slot has attempts left" in err
+
+
+def test_a_machine_without_our_boot_loader_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "ROOT", tmp_path)
+    code, _, err = run(capsys, "get-primary")
+    assert code == 1
+    assert "expected the EFI system partition to be mounted" in err
+
+
+def test_a_command_line_without_a_slot_is_a_failure(
+    device: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (device / "proc/cmdline").write_text("ro quiet\n")
+    code, _, err = run(capsys, "get-current")
+    assert code == 1
+    assert "has no rauc.slot=" in err
+
+
+def test_help_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "--help")
+    assert code == 0
+    assert out.startswith("usage: flipside-bootctl")
