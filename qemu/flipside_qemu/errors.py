@@ -27,7 +27,9 @@ class CommandError(GuestError):
     """A command on the device ended with an exit code other than 0."""
 
     def __init__(self, command: str, code: int, output: str) -> None:
-        super().__init__(f"the device ended `{command}` with code {code}: {output or '(no output)'}")
+        super().__init__(
+            f"the device ended `{command}` with code {code}: {output or '(no output)'}"
+        )
         self.command = command
         self.code = code
         self.output = output
@@ -55,11 +57,11 @@ class AlarmError(GuestError):
         self.line = line
 
 
-class RebootedError(GuestError):
-    """The device started again while a command was running on it."""
+class ShellLostError(GuestError):
+    """The device rebooted, or its shell ended, while a command was running on it."""
 
     def __init__(self, command: str, line: str) -> None:
-        super().__init__(f"the device rebooted while it ran `{command}`, seen by {line!r}")
+        super().__init__(f"the device's shell went away while it ran `{command}`, seen by {line!r}")
         self.command = command
         self.line = line
 
@@ -68,5 +70,5 @@ class PowerError(GuestError):
     """The device is off, or went off, while something was wanted of it."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"the device has no power, so it cannot show {what}; power it on first")
+        super().__init__(f"the device is off, so it cannot show {what}; power it on first")
         self.what = what
