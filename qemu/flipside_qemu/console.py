@@ -53,12 +53,9 @@ class Console:
         self.failure: GuestError | None = None
         """The first failure; the device is dead from then on."""
 
-    def attach(self, end: int, *, greeted: bool = False) -> None:
-        """Talk over this file descriptor from now on; it is closed when the console detaches.
-
-        `greeted`: the shell at the other end was talked to before, like one that a snapshot holds.
-        """
-        self._greeted, self._cursor = greeted, 0
+    def attach(self, end: int) -> None:
+        """Talk over this file descriptor from now on; it is closed when the console detaches."""
+        self._greeted, self._cursor = False, 0
         self._line.connect(end)
 
     def detach(self) -> None:
@@ -107,7 +104,7 @@ class Console:
 
     def login(self, within: Within = BOOT) -> None:
         """Wait for a shell, unless the one that was there still is."""
-        self._raise_failure()
+        self.raise_failure()
         if self._greeted and not self._transcript.lost_shell:
             return
         self._greeted = False
@@ -125,8 +122,8 @@ class Console:
         self._cursor = len(self._transcript.text)
 
     def regain_shell(self) -> None:
-        """Tell that the device was put back to a moment at which its shell was ready."""
-        self._transcript.lost_shell, self._greeted = "", True
+        """Tell that the device was put back to a moment at which its shell waited for input."""
+        self._transcript.prompted, self._greeted = True, False
         self._cursor = len(self._transcript.text)
 
     # Reading along
@@ -136,7 +133,7 @@ class Console:
 
         `^` and `$` match at lines.
         """
-        self._raise_failure()
+        self.raise_failure()
         searched = re.compile(pattern, re.MULTILINE)
         found = self._await(
             lambda: searched.search(self._transcript.text, self._cursor),
@@ -148,7 +145,7 @@ class Console:
 
     def wait_for_reboot(self, within: Within = 60) -> None:
         """Wait until the device goes down to start again; no wait if it already did."""
-        self._raise_failure()
+        self.raise_failure()
         self._await(
             lambda: self._transcript.lost_shell or None,
             "a reboot",
@@ -172,6 +169,11 @@ class Console:
             yield
         finally:
             self._transcript.expected = before
+
+    def raise_failure(self) -> None:
+        """Raise the first failure again, if there was one."""
+        if self.failure is not None:
+            raise self.failure
 
     def note(self, sentence: str) -> None:
         """Write a line of one's own into the log."""
@@ -232,7 +234,3 @@ class Console:
         self.failure = error
         self.note(f"failed: {error}")
         return error
-
-    def _raise_failure(self) -> None:
-        if self.failure is not None:
-            raise self.failure

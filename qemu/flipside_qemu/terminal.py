@@ -16,7 +16,7 @@ _UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[\]P][^\x07\x1b]*\x1b?|[ -/]*)\
 _LONGEST = 512
 """Characters of an unfinished sequence after which it is taken for noise."""
 
-_JUMP = re.compile(r"\x1b\[[0-9;]*[HJf]")
+_JUMP = re.compile(r"(?:\x1b\[[0-9;]*[HJf])+")
 """Clearing or jumping about, as firmware and GRUB do: what follows is a new line."""
 _POSITION_QUERY = "\x1b[6n"
 _POSITION = b"\x1b[50;200R"

@@ -1,0 +1,159 @@
+"""A virtual device as a value, and the command line that QEMU makes it from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from flipside_qemu.emulator import Emulator
+
+DISK_NODE = "disk"
+VARS_NODE = "vars"
+NIC = "nic"
+"""Names by which the monitor knows the disk, the firmware's variables and the network card."""
+
+
+class Accel(StrEnum):
+    """Who runs the guest's instructions."""
+
+    TCG = "tcg"
+    """QEMU's translator: works everywhere, alike everywhere, some ten times slower."""
+    KVM = "kvm"
+    """The host's processor; see :mod:`flipside_qemu.kvm` on where it works."""
+
+
+# Under emulation no virtualisation extension, or the guest loads a module for it at every boot.
+_CPU = {Accel.TCG: "qemu64,-svm", Accel.KVM: "host"}
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A TCP port of the host, on 127.0.0.1, that leads to one of the guest."""
+
+    host: int
+    guest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A PC with UEFI, one disk, one network card, a watchdog and a serial console."""
+
+    disk: Path
+    """qcow2 if it is called so, raw otherwise. The machine writes to it."""
+    variables: Path
+    """The firmware's variables, in the same formats. The machine writes to them.
+
+    Snapshots want qcow2 of both; :func:`flipside_qemu.overlay.private` makes it so.
+    """
+    memory: int = 512
+    """MiB."""
+    accel: Accel = Accel.TCG
+    cpu: str = ""
+    """QEMU's name of a CPU model with its features; empty for the one that suits `accel`."""
+    uuid: str = ""
+    """What the device reads at /sys/class/dmi/id/product_uuid; empty for none."""
+    serial: str = ""
+    """What the device reads at /sys/class/dmi/id/product_serial; empty for none."""
+    mac: str = "52:54:00:12:34:56"
+    watchdog: bool = True
+    """An i6300esb, which resets the machine when it is not fed."""
+    forwards: tuple[Forward, ...] = ()
+    extra: tuple[str, ...] = ()
+    """More of QEMU's arguments, such as for a TPM or a USB stick."""
+
+
+Wire = int | Path | None
+"""Where a line of the machine ends: at an open socket's descriptor, at a socket that QEMU makes
+and listens on, or at the terminal."""
+
+
+def argv(
+    machine: Machine,
+    emulator: Emulator,
+    *,
+    console: Wire,
+    monitor: Wire = None,
+    paused: bool = False,
+) -> list[str]:
+    """The command line of this machine.
+
+    With the console at the terminal the monitor is there too: Ctrl-A C changes between them.
+    """
+    cpu = machine.cpu or _CPU[machine.accel]
+    return [
+        *emulator.command,
+        *(argument for place in emulator.data for argument in ("-L", str(place))),
+        *("-no-user-config", "-nodefaults", "-display", "none"),
+        *("-machine", f"pc,pflash0=code,pflash1={VARS_NODE}"),
+        *("-accel", machine.accel, "-cpu", cpu, "-smp", "1", "-m", str(machine.memory)),
+        *("-rtc", "base=utc"),
+        *_identity(machine),
+        *_disks(machine, emulator),
+        *_network(machine),
+        *_console(console, monitor),
+        *(("-device", "i6300esb", "-action", "watchdog=reset") if machine.watchdog else ()),
+        *(("-S",) if paused else ()),
+        *machine.extra,
+    ]
+
+
+def _identity(machine: Machine) -> Iterator[str]:
+    if machine.uuid:
+        yield from ("-uuid", machine.uuid)
+    if machine.serial:
+        yield from ("-smbios", f"type=1,serial={_escaped(machine.serial)}")
+
+
+def _disks(machine: Machine, emulator: Emulator) -> Iterator[str]:
+    # -M pc has only IDE: virtio-blk is faster, can be saved in snapshots (NVMe cannot), and its
+    # flushes are what a recorder of writes understands.
+    yield from ("-blockdev", _image("code", emulator.firmware, read_only=True))
+    yield from ("-blockdev", _image(VARS_NODE, machine.variables))
+    yield from ("-blockdev", _image(DISK_NODE, machine.disk))
+    yield from ("-device", f"virtio-blk-pci,drive={DISK_NODE},bootindex=1")
+
+
+def _image(node: str, path: Path, *, read_only: bool = False) -> str:
+    """A block device for an image file. JSON, because a path may contain commas."""
+    return json.dumps(
+        {
+            "node-name": node,
+            "driver": "qcow2" if path.suffix == ".qcow2" else "raw",
+            "read-only": read_only,
+            "file": {"driver": "file", "filename": str(path)},
+        }
+    )
+
+
+def _network(machine: Machine) -> Iterator[str]:
+    ports = "".join(
+        f",hostfwd=tcp:127.0.0.1:{forward.host}-:{forward.guest}" for forward in machine.forwards
+    )
+    yield from ("-netdev", f"user,id=net{ports}")
+    # No boot ROM: nothing boots from the network, and initialising it costs time.
+    yield from ("-device", f"virtio-net-pci,id={NIC},netdev=net,mac={machine.mac},romfile=")
+
+
+def _console(console: Wire, monitor: Wire) -> Iterator[str]:
+    if console is None:
+        yield from ("-chardev", "stdio,id=console,mux=on,signal=off")
+        yield from ("-mon", "chardev=console,mode=readline")
+    else:
+        yield from ("-chardev", _socket("console", console))
+    yield from ("-serial", "chardev:console")
+    if monitor is not None:
+        yield from ("-chardev", _socket("monitor", monitor), "-mon", "chardev=monitor,mode=control")
+
+
+def _socket(name: str, wire: int | Path) -> str:
+    if isinstance(wire, int):
+        return f"socket,id={name},fd={wire}"
+    return f"socket,id={name},path={_escaped(str(wire))},server=on,wait=off"
+
+
+def _escaped(value: str) -> str:
+    """A value in one of QEMU's comma-separated options."""
+    return value.replace(",", ",,")
