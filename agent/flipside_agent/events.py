@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
+from flipside_agent.boot import Boot
+from flipside_agent.errors import Blame
 from flipside_agent.update import Inspection, Offer
-
-
-class Blame(StrEnum):
-    """Who caused a failure; decides whether trying again makes sense."""
-
-    UPDATE = "update"
-    DEVICE = "device"
-    NETWORK = "network"
-    SERVER = "server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +44,11 @@ class NetworkReturned:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """RAUC said whether the running slot was completely written with the wanted bundle."""
+    """RAUC said whether a slot was completely written, and with what."""
 
     complete: bool
     manifest_hash: str
+    """Hash of the bundle that it was last written with; empty if RAUC does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +58,9 @@ class Activated:
 
 @dataclass(frozen=True, slots=True)
 class Booted:
-    """The device came up anew, from this slot (bootname)."""
+    """The device came up anew."""
 
-    slot: str
+    boot: Boot
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,12 @@ class Server(Protocol):
     async def send_attributes(self, attributes: dict[str, str]) -> None: ...
 
 
+class Contact(Protocol):
+    """The way to the update server."""
+
+    async def regained(self) -> None: ...
+
+
 class Health(Protocol):
     """The health checks of the running slot."""
 

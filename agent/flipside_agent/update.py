@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
+
+_URL = re.compile(r"https?://[!#-\[\]-~]{1,2040}")
+"""Printable ASCII without quote and backslash: it is written down as JSON, in a page of a disk."""
+_DIGEST = re.compile(r"(?:[0-9a-f]{64})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +16,7 @@ class Bundle:
     """A RAUC bundle as the server describes it."""
 
     url: str
-    """Absolute http(s) address; hostile until the transport has checked its origin."""
+    """Absolute http(s) address, at most 2048 characters; hostile until its origin is checked."""
     size: int
     """Bytes."""
     version: str
@@ -20,13 +25,23 @@ class Bundle:
     manifest_hash: str = ""
     """Wanted RAUC manifest hash, lower-case hex; empty when the server does not say."""
 
+    def flaw(self) -> str:
+        """What makes this description unfit to be worked with; empty if nothing does."""
+        if not _URL.fullmatch(self.url):
+            return "the bundle's address is no http(s) URL of at most 2048 plain characters"
+        if not _DIGEST.fullmatch(self.sha256):
+            return "the bundle's SHA-256 is not 64 lower-case hexadecimal digits"
+        if not _DIGEST.fullmatch(self.manifest_hash):
+            return "the wanted manifest hash is not 64 lower-case hexadecimal digits"
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
     """What the server wants this device to run."""
 
     action: str
-    """The action's id, decimal digits. It names the update in every report."""
+    """The action's id: 1 to 19 decimal digits. It names the update in every report."""
     bundle: Bundle
 
 
@@ -48,17 +63,22 @@ class Update:
     """An accepted offer, under way from one slot to the other."""
 
     action: str
+    """The server's action; empty if the trial was begun by hand, so that nobody awaits a report."""
     bundle: Bundle
     base: str
     """Bootname of the slot that ran when the offer was accepted."""
     target: str
     """Bootname of the slot to be written."""
-    attempts: int = 0
-    """Times a state was entered again. Journalled, so that every loop ends."""
+    spent: int = 0
+    """Patience spent on this stretch of the way; what it buys is in ``machine.PATIENCE``."""
 
-    def again(self) -> Update:
-        """The same update, one attempt later."""
-        return replace(self, attempts=self.attempts + 1)
+    def spend(self, cost: int) -> Update:
+        """The same update with that much less patience left."""
+        return replace(self, spent=self.spent + cost)
+
+    def rested(self) -> Update:
+        """The same update on a new stretch of the way, with all its patience."""
+        return replace(self, spent=0)
 
 
 class Verdict(StrEnum):
@@ -78,6 +98,14 @@ class Outcome:
     """One sentence for the operator."""
     check: str = ""
     """Name of the health check that failed, if one did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An update that has ended, and how. Kept, in case the server asks for it once more."""
+
+    update: Update
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
