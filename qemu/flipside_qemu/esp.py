@@ -1,0 +1,53 @@
+"""The EFI system partition: GRUB, its script, and the boot state of a device that runs slot A."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from flipside_qemu import filesystem, guest
+from flipside_qemu.cache import key_of
+from flipside_qemu.toolbox import run
+from flipside_qemu.workshop import Workshop
+
+VERSION = "1"
+"""Part of the cache's key; a change of how the partition is made counts it up."""
+SIZE = 32 * filesystem.MIB
+SERIAL = 0xF11B51DE
+SCRIPT = guest.REPOSITORY / "bootctl" / "grub" / "grub.cfg"
+DIRECTORY = "flipside"
+"""GRUB looks for grub.cfg in it, on the partition that it was started from."""
+MODULES = (
+    *("part_gpt", "fat", "ext2", "normal", "configfile", "loadenv", "test", "true", "regexp"),
+    *("echo", "linux", "boot", "reboot", "serial", "terminal", "sleep"),
+)
+
+
+def build(workshop: Workshop) -> Path:
+    """The image of the partition, from the cache or freshly made."""
+    script = guest.text(SCRIPT)
+    key = key_of(VERSION, workshop.toolbox.root.name, script, *MODULES)
+
+    def make(place: Path) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            content = Path(name)
+            _fill(workshop, content, script)
+            filesystem.make_fat(workshop.toolbox, place / "esp.img", SIZE, SERIAL, content)
+
+    return workshop.cache.entry("esp", key, 4, make) / "esp.img"
+
+
+def _fill(workshop: Workshop, content: Path, script: str) -> None:
+    loader = content / "EFI/BOOT/BOOTX64.EFI"
+    loader.parent.mkdir(parents=True)
+    workshop.toolbox.run(
+        "grub-mkimage",
+        *("--directory", workshop.toolbox.path("usr/lib/grub/x86_64-efi")),
+        *("--format", "x86_64-efi", "--prefix", f"/{DIRECTORY}"),
+        *("--output", loader, *MODULES),
+    )
+    (content / DIRECTORY).mkdir()
+    (content / DIRECTORY / "grub.cfg").write_text(script)
+    # The command, not the module: the image is made with what a device's maker would use.
+    run([sys.executable, "-m", "flipside_bootctl", "create", str(content), "A"])

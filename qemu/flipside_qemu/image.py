@@ -1,0 +1,108 @@
+"""A root file system image of the device: Debian, Flipside, a version, and perhaps a fault."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flipside_qemu import filesystem, guest, initramfs, tree
+from flipside_qemu.bytecode import compiled
+from flipside_qemu.cache import key_of
+from flipside_qemu.filesystem import MIB, Ext4
+from flipside_qemu.rootfs import RootFs
+from flipside_qemu.toolbox import run
+from flipside_qemu.tree import Directory, File, Layer, Link
+from flipside_qemu.units import enabled
+from flipside_qemu.workshop import Workshop
+
+VERSION = "1"
+"""Part of the cache's key; a change of how the image is made counts it up."""
+BOARD = "qemu-x86_64"
+SIZE = 144 * MIB
+INODES = 8192
+UUID = "f11b51de-0000-4000-8000-0000000000a0"
+ARGUMENTS = (
+    *("console=ttyS0", "quiet", "panic=1", "oops=panic"),
+    # The same machine-id in both slots, and another one in every device.
+    "systemd.machine_id=firmware",
+    # systemd asks a serial terminal for its size and waits for an answer; nobody is there.
+    *("TERM=dumb", "systemd.tty.term.ttyS0=dumb", "systemd.tty.term.console=dumb"),
+    *("systemd.tty.rows.ttyS0=24", "systemd.tty.columns.ttyS0=250"),
+    *("systemd.tty.rows.console=24", "systemd.tty.columns.console=250"),
+    "audit=0",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What is to be built."""
+
+    version: str
+    """IMAGE_VERSION in os-release, which the device reports to its server."""
+    keyring: bytes
+    """Certificates, in PEM, by whose authority bundles are trusted."""
+    files: Layer = field(default_factory=dict)
+    """Laid over everything else: configuration, and faults (``flipside_qemu.faults``)."""
+
+
+def build(workshop: Workshop, rootfs: RootFs, image: Image) -> Path:
+    """The ext4 image, from the cache or freshly made."""
+    layer = _layer(workshop, rootfs, image)
+    plan = Ext4(label="root", uuid=UUID, size=SIZE, writable=False, inodes=INODES)
+    key = key_of(
+        VERSION, workshop.toolbox.root.name, rootfs.key, repr(plan), *tree.key_parts(layer)
+    )
+
+    def make(place: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=place) as name:
+            archive = Path(name) / "root.tar"
+            tree.overlay(rootfs.archive, {**layer, **compiled(rootfs, layer)}, archive)
+            filesystem.make_ext4(workshop.toolbox, plan, archive, place / "root.ext4")
+
+    return workshop.cache.entry("image", key, 16, make) / "root.ext4"
+
+
+def _layer(workshop: Workshop, rootfs: RootFs, image: Image) -> Layer:
+    """All that is laid over Debian; what comes later wins."""
+    layer = {
+        **tree.read(guest.IMAGES / "rootfs"),
+        **_device_rooms(),
+        **_boot_files(workshop, rootfs),
+        "usr/lib/os-release": _os_release(rootfs, image.version),
+        "etc/rauc/keyring.pem": File(image.keyring),
+        **image.files,
+    }
+    return {**enabled(layer), **layer}
+
+
+def _device_rooms() -> dict[str, File | Link | Directory]:
+    """Agent, boot control and board support, as ``make install-device`` lays them out."""
+    with tempfile.TemporaryDirectory() as name:
+        command = ["make", "--silent", "-C", str(guest.REPOSITORY), "install-device"]
+        run([*command, f"DESTDIR={name}", f"BOARD={BOARD}"])
+        return tree.read(Path(name))
+
+
+def _boot_files(workshop: Workshop, rootfs: RootFs) -> Mapping[str, File | Link | Directory]:
+    """The initramfs, and the kernel arguments that belong to this image and not to its loader."""
+    (directory,) = (rootfs.tree / "usr/lib/modules").iterdir()
+    modules = guest.modules(guest.text(guest.IMAGES / "modules"))
+    early = [module.name for module in modules if module.early]
+    archive = initramfs.archive(
+        workshop.toolbox.path("usr/bin/busybox").read_bytes(),
+        guest.text(guest.IMAGES / "initramfs/init").encode(),
+        initramfs.read_modules(directory, early),
+    )
+    arguments = f'set arguments="{" ".join(ARGUMENTS)}"\n'
+    return {
+        "boot/initrd.img": File(archive),
+        "boot/arguments.cfg": File(arguments.encode()),
+        "usr/lib/systemd/system/default.target": Link("multi-user.target"),
+    }
+
+
+def _os_release(rootfs: RootFs, version: str) -> File:
+    debian = guest.text(rootfs.tree / "usr/lib/os-release")
+    return File(f"{debian}IMAGE_ID=flipside-{BOARD}\nIMAGE_VERSION={version}\n".encode())

@@ -1,0 +1,88 @@
+# Makes a device's root file system out of a fresh Debian one: run by mmdebstrap, $1 is the root.
+#
+# What stays is named, what goes is the rest: a new Debian release adds units and rules, and none
+# of them should cost boot time on an emulated processor unasked.
+# MODULES holds the names of the kernel modules to keep.
+set -eu
+root=$1
+
+# keep DIRECTORY NAME...: removes every other file of this directory.
+keep() {
+    directory=$root/$1
+    shift
+    for file in "$directory"/*; do
+        case " $* " in
+            *" ${file##*/} "*) ;;
+            *) rm -rf "$file" ;;
+        esac
+    done
+}
+
+# --- Kernel: the wanted modules and what they depend on, ready to load without decompression.
+release=$(basename "$root"/usr/lib/modules/*)
+for name in $MODULES; do
+    chroot "$root" modprobe --set-version "$release" --show-depends "$name"
+done | awk '$1 == "insmod" { print $2 }' | sort -u > "$root/modules.keep"
+find "$root/usr/lib/modules/$release/kernel" -name '*.ko*' | while read -r file; do
+    grep -qx "/lib${file#"$root"/usr/lib}" "$root/modules.keep" || rm "$file"
+done
+chroot "$root" find "/usr/lib/modules/$release" -name '*.ko.xz' -exec xz --decompress {} +
+find "$root/usr/lib/modules/$release/kernel" -type d -empty -delete
+rm "$root/modules.keep"
+chroot "$root" depmod "$release"
+mv "$root/boot/vmlinuz-$release" "$root/boot/vmlinuz"
+keep boot vmlinuz
+rm -f "$root"/vmlinuz* "$root"/initrd.img*
+
+# --- The agent's user, with the same numbers in every image: files on /data outlive a slot.
+chroot "$root" groupadd --system --gid 900 flipside
+chroot "$root" useradd --system --uid 900 --gid 900 --home-dir /data/flipside --no-create-home \
+    --shell /usr/sbin/nologin flipside
+rm -f "$root"/etc/*- "$root"/etc/.pwd.lock
+mkdir -p "$root/data" "$root/efi"
+
+# --- Services: only what is named here starts.
+wants=usr/lib/systemd/system
+keep usr/lib/systemd/system-generators systemd-fstab-generator systemd-debug-generator
+keep $wants/sysinit.target.wants systemd-journald.service systemd-udevd.service \
+    systemd-udev-trigger.service systemd-tmpfiles-setup.service
+keep $wants/sockets.target.wants dbus.socket systemd-journald.socket \
+    systemd-journald-dev-log.socket systemd-udevd-control.socket systemd-udevd-kernel.socket
+keep $wants/multi-user.target.wants dbus.service
+keep $wants/local-fs.target.wants tmp.mount
+keep $wants/timers.target.wants
+rm -rf "$root"/etc/systemd/system/*.wants
+keep usr/lib/udev/rules.d 50-udev-default.rules 60-block.rules 60-persistent-storage.rules \
+    99-systemd.rules
+keep usr/lib/tmpfiles.d systemd.conf var.conf tmp.conf dbus.conf static-nodes-permissions.conf
+rm -rf "$root"/etc/rc?.d "$root"/etc/init.d "$root"/etc/cron.* "$root"/etc/update-motd.d
+: > "$root/etc/machine-id"
+rm -f "$root/etc/resolv.conf"
+
+# --- Package management, Perl, translations, documentation: an A/B device is updated as a whole.
+( cd "$root" && rm -rf var/lib/* var/cache/* var/log/* \
+    etc/initramfs-tools etc/perl etc/ssl etc/ca-certificates* etc/logrotate.d \
+    usr/bin/perl* usr/bin/dpkg* usr/bin/apt* usr/bin/sqv usr/bin/openssl usr/bin/localedef \
+    usr/bin/xz* usr/bin/lz* usr/bin/debconf* usr/bin/deb-systemd* usr/bin/gpgv \
+    usr/sbin/devlink usr/sbin/tc usr/bin/rdma usr/bin/ss usr/sbin/dpkg* usr/sbin/*initramfs* \
+    usr/lib/apt usr/lib/dpkg usr/lib/klibc* usr/lib/initramfs-tools usr/lib/init usr/lib/tc \
+    usr/lib/udev/hwdb.d usr/lib/udev/hwdb.bin usr/lib/systemd/catalog usr/lib/kernel \
+    usr/lib/x86_64-linux-gnu/perl* usr/lib/x86_64-linux-gnu/libapt* \
+    usr/lib/x86_64-linux-gnu/gconv usr/lib/x86_64-linux-gnu/girepository-1.0 \
+    usr/lib/x86_64-linux-gnu/libgirepository* usr/lib/x86_64-linux-gnu/libstdc++* \
+    usr/lib/x86_64-linux-gnu/ossl-modules usr/lib/x86_64-linux-gnu/libmvec* \
+    usr/lib/x86_64-linux-gnu/libklibc* usr/lib/x86_64-linux-gnu/libsqlite3* usr/lib/x86_64-linux-gnu/audit \
+    usr/share/perl5 usr/share/zoneinfo usr/share/bash-completion usr/share/keyrings \
+    usr/share/debconf usr/share/common-licenses usr/share/lintian usr/share/bug \
+    usr/share/initramfs-tools usr/share/gettext usr/share/pixmaps usr/share/locale \
+    usr/share/doc usr/share/man usr/share/info usr/share/ca-certificates usr/share/zsh \
+    usr/share/python3 usr/share/sgml* usr/share/xml* usr/share/doc-base usr/share/apport \
+    usr/share/gcc usr/share/dpkg usr/share/applications usr/share/menu usr/share/libc-bin )
+
+# --- Python: no tests, no build tools, byte code that is never compared with its source.
+( cd "$root"/usr/lib/python3/dist-packages && rm -rf gi pygtkcompat ./*.egg-info debpython )
+( cd "$root"/usr/lib/python3.*/ && rm -rf test idlelib turtledemo tkinter ensurepip lib2to3 \
+    pydoc_data venv distutils config-3* _pyrepl sqlite3 LICENSE.txt sitecustomize.py )
+find "$root"/usr/lib/python3* -name __pycache__ -type d -prune -exec rm -rf {} +
+chroot "$root" sh -c \
+    'python3 -I -m compileall -q --invalidation-mode unchecked-hash /usr/lib/python3 /usr/lib/python3.*'
