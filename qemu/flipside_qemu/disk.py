@@ -11,8 +11,8 @@ from pathlib import Path
 from flipside_qemu import esp, filesystem, tree
 from flipside_qemu.cache import key_of
 from flipside_qemu.filesystem import MIB, Ext4
-from flipside_qemu.tree import Directory, File
-from flipside_qemu.workshop import Workshop
+from flipside_qemu.tree import Directory, File, Layer
+from flipside_qemu.workbench import Workbench
 
 VERSION = "1"
 """Part of the cache's key; a change of how the data partition is made counts it up."""
@@ -53,7 +53,7 @@ class Disk:
 
 
 def build(
-    workshop: Workshop, slot: Path, directory: Path, *, provision: Mapping[str, bytes]
+    bench: Workbench, slot: Path, directory: Path, *, provision: Mapping[str, bytes]
 ) -> Disk:
     """Write ``disk.raw`` and ``variables.fd`` of a new device that runs ``slot`` as slot A.
 
@@ -61,13 +61,13 @@ def build(
     """
     directory.mkdir(parents=True, exist_ok=True)
     disk = Disk(directory / "disk.raw", directory / "variables.fd")
-    content = {"esp": esp.build(workshop), "root-a": slot, "data": _data(workshop, provision)}
-    _partition(workshop, disk.image)
+    content = {"esp": esp.build(bench), "root-a": slot, "data": _data(bench, provision)}
+    _partition(bench, disk.image)
     for partition in PARTITIONS:
         if partition.name in content:
             offset = offset_of(partition.name)
             filesystem.write_at(disk.image, offset, content[partition.name])
-    shutil.copyfile(workshop.toolbox.path(VARIABLES), disk.variables)
+    shutil.copyfile(bench.toolbox.path(VARIABLES), disk.variables)
     return disk
 
 
@@ -92,30 +92,30 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _partition(workshop: Workshop, image: Path) -> None:
+def _partition(bench: Workbench, image: Path) -> None:
     # A MiB before the first partition, and one behind the last for the table's copy.
     with image.open("wb") as file:
         file.truncate(sum(partition.size for partition in PARTITIONS) + 2 * MIB)
-    workshop.toolbox.run(
+    bench.toolbox.run(
         "sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", image, stdin=table().encode()
     )
 
 
-def _data(workshop: Workshop, provision: Mapping[str, bytes]) -> Path:
+def _data(bench: Workbench, provision: Mapping[str, bytes]) -> Path:
     """The data partition of a new device, from the cache or freshly made."""
-    layer = {
+    layer: Layer = {
         "rauc": Directory(0o700),
         "flipside": Directory(0o700, AGENT),
         **{name: File(content, 0o600, AGENT) for name, content in provision.items()},
     }
     size = PARTITIONS[-1].size
     plan = Ext4(label="data", uuid=GUID.format(0x14), size=size, writable=True, inodes=4096)
-    key = key_of(VERSION, workshop.toolbox.root.name, repr(plan), *tree.key_parts(layer))
+    key = key_of(VERSION, bench.toolbox.root.name, repr(plan), *tree.key_parts(layer))
 
     def make(place: Path) -> None:
         with tempfile.TemporaryDirectory() as name:
             archive = Path(name) / "data.tar"
             tree.pack(layer, archive)
-            filesystem.make_ext4(workshop.toolbox, plan, archive, place / "data.img")
+            filesystem.make_ext4(bench.toolbox, plan, archive, place / "data.img")
 
-    return workshop.cache.entry("data", key, 8, make) / "data.img"
+    return bench.cache.entry("data", key, 8, make) / "data.img"

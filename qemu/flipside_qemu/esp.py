@@ -9,7 +9,7 @@ from pathlib import Path
 from flipside_qemu import filesystem, guest
 from flipside_qemu.cache import key_of
 from flipside_qemu.toolbox import run
-from flipside_qemu.workshop import Workshop
+from flipside_qemu.workbench import Workbench
 
 VERSION = "1"
 """Part of the cache's key; a change of how the partition is made counts it up."""
@@ -24,26 +24,26 @@ MODULES = (
 )
 
 
-def build(workshop: Workshop) -> Path:
+def build(bench: Workbench) -> Path:
     """The image of the partition, from the cache or freshly made."""
     script = guest.text(SCRIPT)
-    key = key_of(VERSION, workshop.toolbox.root.name, script, *MODULES)
+    key = key_of(VERSION, bench.toolbox.root.name, script, *MODULES)
 
     def make(place: Path) -> None:
         with tempfile.TemporaryDirectory() as name:
             content = Path(name)
-            _fill(workshop, content, script)
-            filesystem.make_fat(workshop.toolbox, place / "esp.img", SIZE, SERIAL, content)
+            _fill(bench, content, script)
+            filesystem.make_fat(bench.toolbox, place / "esp.img", SIZE, SERIAL, content)
 
-    return workshop.cache.entry("esp", key, 4, make) / "esp.img"
+    return bench.cache.entry("esp", key, 4, make) / "esp.img"
 
 
-def _fill(workshop: Workshop, content: Path, script: str) -> None:
+def _fill(bench: Workbench, content: Path, script: str) -> None:
     loader = content / "EFI/BOOT/BOOTX64.EFI"
     loader.parent.mkdir(parents=True)
-    workshop.toolbox.run(
+    bench.toolbox.run(
         "grub-mkimage",
-        *("--directory", workshop.toolbox.path("usr/lib/grub/x86_64-efi")),
+        *("--directory", bench.toolbox.path("usr/lib/grub/x86_64-efi")),
         *("--format", "x86_64-efi", "--prefix", f"/{DIRECTORY}"),
         *("--output", loader, *MODULES),
     )

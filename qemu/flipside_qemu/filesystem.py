@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,10 @@ BLOCK = 4096
 BLOCKS_PER_GROUP = 4096
 """Small groups, so that even a small file system has copies of its superblock; the first one is
 in block 4096, where the data check looks for it (a torn superblock was seen to lose /data)."""
+FEATURES = (
+    *("extent", "filetype", "dir_index", "sparse_super", "large_file", "huge_file"),
+    *("flex_bg", "extra_isize", "dir_nlink"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +69,6 @@ def write_at(disk: Path, offset: int, content: Path) -> None:
 
 
 def _features(plan: Ext4) -> str:
-    common: Sequence[str] = (
-        "extent,filetype,dir_index,sparse_super,large_file,huge_file,flex_bg,extra_isize,dir_nlink"
-    ).split(",")
     journal = ("has_journal", "metadata_csum", "64bit") if plan.writable else ()
-    # "none" first: whatever the host's mke2fs takes for usual is not meant.
-    return ",".join(("none", *common, *journal))
+    # "none" first: whatever mke2fs takes for usual is not meant.
+    return ",".join(("none", *FEATURES, *journal))

@@ -15,7 +15,7 @@ from flipside_qemu.rootfs import RootFs
 from flipside_qemu.toolbox import run
 from flipside_qemu.tree import Directory, File, Layer, Link
 from flipside_qemu.units import enabled
-from flipside_qemu.workshop import Workshop
+from flipside_qemu.workbench import Workbench
 
 VERSION = "1"
 """Part of the cache's key; a change of how the image is made counts it up."""
@@ -47,29 +47,29 @@ class Image:
     """Laid over everything else: configuration, and faults (``flipside_qemu.faults``)."""
 
 
-def build(workshop: Workshop, rootfs: RootFs, image: Image) -> Path:
+def build(bench: Workbench, rootfs: RootFs, image: Image) -> Path:
     """The ext4 image, from the cache or freshly made."""
-    layer = _layer(workshop, rootfs, image)
+    layer = _layer(bench, rootfs, image)
     plan = Ext4(label="root", uuid=UUID, size=SIZE, writable=False, inodes=INODES)
     key = key_of(
-        VERSION, workshop.toolbox.root.name, rootfs.key, repr(plan), *tree.key_parts(layer)
+        VERSION, bench.toolbox.root.name, rootfs.key, repr(plan), *tree.key_parts(layer)
     )
 
     def make(place: Path) -> None:
         with tempfile.TemporaryDirectory(dir=place) as name:
             archive = Path(name) / "root.tar"
             tree.overlay(rootfs.archive, {**layer, **compiled(rootfs, layer)}, archive)
-            filesystem.make_ext4(workshop.toolbox, plan, archive, place / "root.ext4")
+            filesystem.make_ext4(bench.toolbox, plan, archive, place / "root.ext4")
 
-    return workshop.cache.entry("image", key, 16, make) / "root.ext4"
+    return bench.cache.entry("image", key, 16, make) / "root.ext4"
 
 
-def _layer(workshop: Workshop, rootfs: RootFs, image: Image) -> Layer:
+def _layer(bench: Workbench, rootfs: RootFs, image: Image) -> Layer:
     """All that is laid over Debian; what comes later wins."""
     layer = {
         **tree.read(guest.IMAGES / "rootfs"),
         **_device_rooms(),
-        **_boot_files(workshop, rootfs),
+        **_boot_files(bench, rootfs),
         "usr/lib/os-release": _os_release(rootfs, image.version),
         "etc/rauc/keyring.pem": File(image.keyring),
         **image.files,
@@ -85,13 +85,13 @@ def _device_rooms() -> dict[str, File | Link | Directory]:
         return tree.read(Path(name))
 
 
-def _boot_files(workshop: Workshop, rootfs: RootFs) -> Mapping[str, File | Link | Directory]:
+def _boot_files(bench: Workbench, rootfs: RootFs) -> Mapping[str, File | Link | Directory]:
     """The initramfs, and the kernel arguments that belong to this image and not to its loader."""
     (directory,) = (rootfs.tree / "usr/lib/modules").iterdir()
     modules = guest.modules(guest.text(guest.IMAGES / "modules"))
     early = [module.name for module in modules if module.early]
     archive = initramfs.archive(
-        workshop.toolbox.path("usr/bin/busybox").read_bytes(),
+        bench.toolbox.path("usr/bin/busybox").read_bytes(),
         guest.text(guest.IMAGES / "initramfs/init").encode(),
         initramfs.read_modules(directory, early),
     )

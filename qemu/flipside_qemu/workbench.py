@@ -11,7 +11,7 @@ from flipside_qemu.toolbox import Toolbox
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class Workbench:
     """A place to build images in."""
 
     cache: Cache
@@ -23,7 +23,7 @@ class Workshop:
         return self.cache.say
 
 
-def equip(say: Say, directory: Path | None = None) -> Workshop:
-    """A workshop with a filled toolbox; the first time on a machine that takes a while."""
+def equip(say: Say, directory: Path | None = None) -> Workbench:
+    """A bench with a filled toolbox; the first time on a machine that takes a while."""
     cache = Cache(directory or default_directory(), say)
-    return Workshop(cache, toolbox.build(cache))
+    return Workbench(cache, toolbox.build(cache))
