@@ -61,16 +61,15 @@ class Validity:
 
 def subject(common_name: str, organisation: str | None) -> x509.Name:
     """A distinguished name; RAUC's `allowed-signer-cns` compares the common name."""
-    try:
-        attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
-        if organisation is not None:
-            attributes.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation))
-    except ValueError as error:
-        raise OperatorError(
-            f"'{organisation or ''}' and '{common_name}' cannot name a certificate's owner: "
-            "expected 1 to 64 characters each."
-        ) from error
-    return x509.Name(attributes)
+    names = [(NameOID.COMMON_NAME, common_name)]
+    if organisation is not None:
+        names.insert(0, (NameOID.ORGANIZATION_NAME, organisation))
+    for _, name in names:
+        if not 1 <= len(name) <= 64 or not name.isprintable():  # RFC 5280, A.1: ub-common-name
+            raise OperatorError(
+                f"{name!r} cannot stand in a certificate: expected 1 to 64 printable characters."
+            )
+    return x509.Name([x509.NameAttribute(kind, name) for kind, name in names])
 
 
 def organisation(certificate: x509.Certificate) -> str | None:
