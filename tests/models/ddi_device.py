@@ -1,0 +1,167 @@
+"""Devices that speak DDI, and a server without a network for them to call."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flipside_server.application import application
+from flipside_server.artifact_folder import ArtifactFolder
+from flipside_server.contacts import Contacts
+from flipside_server.control import Control
+from flipside_server.orders import AddArtifact, AddTarget, Assign, Cancel, Show, Subject
+from flipside_server.tiny_store import TinyStore
+from flipside_server.visit import Desk
+
+FIRMWARE = bytes(range(256)) * 64
+Headers = dict[str, str]
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class House:
+    """A server in memory and in one temporary directory, with a clock that ticks when asked."""
+
+    path: Path
+    now: int = 1_000_000
+    store: TinyStore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.artifacts = ArtifactFolder(self.path / "artifacts")
+        self.artifacts.prepare()
+        self.contacts = Contacts()
+        self.open()
+
+    def open(self) -> None:
+        self.store = TinyStore.open(self.path / "records.log")
+        self.control = Control(self.store, self.artifacts, self.contacts, self.clock)
+        desk = Desk(self.store, self.artifacts, self.contacts, self.clock, "00:00:30")
+        self.app = application(desk)
+
+    def clock(self) -> int:
+        self.now += 1
+        return self.now
+
+    def device(self, name: str) -> Device:
+        return Device(self, name, self.control.carry_out(AddTarget(name))["token"])
+
+    def release(self, version: str, content: bytes = FIRMWARE, **metadata: str) -> str:
+        named = {key.replace("_", "."): value for key, value in metadata.items()}
+        order = AddArtifact("fw.raucb", "os", version, len(content), named)
+        label: str = self.control.carry_out(order, io.BytesIO(content))["label"]
+        return label
+
+    def assign(self, name: str, label: str) -> int:
+        action: int = self.control.carry_out(Assign(name, label))["action"]
+        return action
+
+    def cancel(self, action: int) -> None:
+        self.control.carry_out(Cancel(action))
+
+    def show(self, subject: Subject) -> list[dict[str, Any]]:
+        shown: list[dict[str, Any]] = self.control.carry_out(Show((subject,)))[subject]
+        return shown
+
+    def action(self, key: int) -> dict[str, Any]:
+        return next(one for one in self.show(Subject.ACTIONS) if one["id"] == key)
+
+    def written(self) -> int:
+        return (self.path / "records.log").stat().st_size
+
+
+@dataclass
+class Device:
+    """A DDI client as far as a test needs one."""
+
+    house: House
+    name: str
+    token: str
+    tenant: str = "DEFAULT"
+    headers: Headers = field(default_factory=dict)
+
+    def get(self, path: str = "", **headers: str) -> Answer:
+        return self.call("GET", path, headers=headers)
+
+    def call(
+        self, method: str, path: str = "", body: Any = None, headers: Headers | None = None
+    ) -> Answer:
+        """Ask for a path below the base resource, or for an absolute href of an answer."""
+        url = path if path.startswith("http") else self.base() + path
+        payload = body if isinstance(body, bytes) else b"" if body is None else dump(body)
+        environ = self._environ(method, url, payload)
+        given = {"Authorization": f"TargetToken {self.token}", **self.headers, **(headers or {})}
+        environ |= {f"HTTP_{key.upper().replace('-', '_')}": text for key, text in given.items()}
+        return _answer(self.house.app, environ)
+
+    def base(self) -> str:
+        return f"http://flipside.test/{self.tenant}/controller/v1/{self.name}"
+
+    def poll(self) -> dict[str, Any]:
+        links: dict[str, Any] = self.get().json.get("_links", {})
+        return links
+
+    def report(self, action: int, execution: str, finished: str = "none", *details: str) -> Answer:
+        status = {"execution": execution, "result": {"finished": finished}, "details": details}
+        return self.call("POST", f"/deploymentBase/{action}/feedback", {"status": status})
+
+    def answer_cancel(self, action: int, execution: str, finished: str = "success") -> Answer:
+        body = {"status": {"execution": execution, "result": {"finished": finished}}}
+        return self.call("POST", f"/cancelAction/{action}/feedback", body)
+
+    def artifact(self, action: int) -> dict[str, Any]:
+        chunks = self.get(f"/deploymentBase/{action}").json["deployment"]["chunks"]
+        found: dict[str, Any] = chunks[0]["artifacts"][0]
+        return found
+
+    def download(self, action: int) -> str:
+        href: str = self.artifact(action)["_links"]["download-http"]["href"]
+        return href
+
+    def _environ(self, method: str, url: str, payload: bytes) -> dict[str, Any]:
+        scheme, _, rest = url.partition("://")
+        host, _, path = rest.partition("/")
+        path, _, query = path.partition("?")
+        return {
+            "REQUEST_METHOD": method,
+            "PATH_INFO": "/" + path,
+            "QUERY_STRING": query,
+            "HTTP_HOST": host,
+            "CONTENT_LENGTH": str(len(payload)),
+            "wsgi.url_scheme": scheme,
+            "wsgi.input": io.BytesIO(payload),
+            "wsgi.errors": sys.stderr,
+        }
+
+
+def dump(body: Any) -> bytes:
+    return json.dumps(body).encode()
+
+
+def _answer(app: Any, environ: dict[str, Any]) -> Answer:
+    heard: dict[str, Any] = {}
+
+    def start_response(status: str, headers: list[tuple[str, str]], _: Any = None) -> None:
+        heard.update(status=int(status[:3]), headers={key.lower(): text for key, text in headers})
+
+    blocks = app(environ, start_response)
+    try:
+        return Answer(body=b"".join(blocks), **heard)
+    finally:
+        if hasattr(blocks, "close"):
+            blocks.close()

@@ -1,0 +1,30 @@
+"""A server without a network, a device, and an action of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from models.ddi_device import Device, House
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """An empty server."""
+    made = House(tmp_path)
+    yield made
+    made.store.close()
+
+
+@pytest.fixture
+def device(house: House) -> Device:
+    """A device that the server knows."""
+    return house.device("pi-1")
+
+
+@pytest.fixture
+def action(house: House, device: Device) -> int:
+    """The id of an action that the device has yet to see."""
+    return house.assign(device.name, house.release("1.0"))
