@@ -27,6 +27,9 @@ class Install:
 class AwaitNetwork:
     """Wait until the server can be reached again."""
 
+    spent: int
+    """Patience spent so far: the more, the longer to wait before the next attempt."""
+
 
 @dataclass(frozen=True, slots=True)
 class Examine:

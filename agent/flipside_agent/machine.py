@@ -100,8 +100,8 @@ def pending(state: State) -> Command | None:
             return None
         case Preparing(update):
             return Inspect(update.bundle)
-        case Waiting():
-            return AwaitNetwork()
+        case Waiting(update):
+            return AwaitNetwork(update.spent)
         case Installing(update, inspection):
             return Install(update.bundle, inspection, update.target)
         case Doubting(update):

@@ -55,7 +55,7 @@ class Server(Protocol):
 class Contact(Protocol):
     """The way to the update server."""
 
-    async def regained(self) -> None: ...
+    async def regained(self, spent: int) -> None: ...
 
 
 class Health(Protocol):
@@ -68,3 +68,11 @@ class Power(Protocol):
     """The device's power switch."""
 
     async def reboot(self, reason: str) -> None: ...
+
+
+class Notifier(Protocol):
+    """Whoever watches over the agent: systemd."""
+
+    def ready(self) -> None: ...
+    def watchdog(self) -> None: ...
+    def status(self, sentence: str) -> None: ...

@@ -176,3 +176,22 @@ def status(state: State) -> Status:
         case Reporting():
             return Status.REPORTING
     assert_never(state)
+
+
+def under_way(state: State) -> Update | None:
+    """The update that is under way, if one is."""
+    match state:
+        case Idle():
+            return None
+        case Checking(then) | Confirming(then):
+            return under_way(then)
+        case _:
+            return state.update
+
+
+def sentence(state: State) -> str:
+    """The state as a person would say it."""
+    update = under_way(state)
+    if update is None:
+        return str(status(state))
+    return f"{status(state)}: {update.bundle.version or 'a trial'} in slot {update.target}"

@@ -1,0 +1,40 @@
+"""Keeps the promise of the machine: what is owed is written down before it is paid."""
+
+from __future__ import annotations
+
+from flipside_agent.boot import Boot
+from flipside_agent.commands import Command
+from flipside_agent.events import Booted, Event, Restarted
+from flipside_agent.journal import Journal
+from flipside_agent.machine import pending, step
+from flipside_agent.record import FORMAT, Record, format_for
+from flipside_agent.states import Idle, State
+
+
+class Runner:
+    """The state of this device, and its journal."""
+
+    def __init__(self, journal: Journal, boot: Boot) -> None:
+        self._journal = journal
+        self._boot = boot
+        self._format = FORMAT
+        self.state: State = Idle()
+
+    @property
+    def owed(self) -> Command | None:
+        """What is to be paid next; carrying it out once too often does no harm."""
+        return pending(self.state)
+
+    def start(self) -> None:
+        """Take up the story where it was left, and say which slot the kernel came from."""
+        record = self._journal.load() or Record(Idle(), boot="")
+        self.state, self._format = record.state, record.format
+        self.take(Restarted() if record.boot == self._boot.id else Booted(self._boot))
+
+    def take(self, event: Event) -> None:
+        """Let an event happen. A state that stays as it is costs no write."""
+        state = step(self.state, event)
+        if state != self.state:
+            self._format = format_for(state, self._format)
+            self._journal.save(Record(state, self._boot.id, self._format))
+            self.state = state
