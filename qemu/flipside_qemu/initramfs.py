@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from flipside_qemu.errors import HostError
 
-APPLETS = ("sh", "insmod", "mkdir", "mknod", "mount", "reboot", "sleep", "switch_root")
+APPLETS = ("sh", "insmod", "ip", "mkdir", "mknod", "mount", "reboot", "sleep", "switch_root")
 DIRECTORIES = ("bin", "dev", "modules", "proc", "root", "sys")
 
 

@@ -13,9 +13,9 @@ from flipside_qemu.errors import HostError
 VERSION = "1"
 """Part of the cache's key; a change of how the tree is made counts it up."""
 PACKAGES = (
+    "busybox",
     "dbus",
     "e2fsprogs",
-    "iproute2",
     "kmod",
     "linux-image-cloud-amd64",
     "polkitd",

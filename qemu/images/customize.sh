@@ -41,20 +41,20 @@ chroot "$root" useradd --system --uid 900 --gid 900 --home-dir /data/flipside --
 rm -f "$root"/etc/*- "$root"/etc/.pwd.lock
 mkdir -p "$root/data" "$root/efi"
 
-# --- Services: only what is named here starts.
+# --- Services: only what is named here starts. There are no generators: the mounts are units.
+rm -rf "$root"/usr/lib/systemd/*-generators "$root"/etc/systemd/system/*.wants "$root/etc/fstab"
 wants=usr/lib/systemd/system
-keep usr/lib/systemd/system-generators systemd-fstab-generator systemd-debug-generator
 keep $wants/sysinit.target.wants systemd-journald.service systemd-udevd.service \
     systemd-udev-trigger.service systemd-tmpfiles-setup.service
 keep $wants/sockets.target.wants dbus.socket systemd-journald.socket \
     systemd-journald-dev-log.socket systemd-udevd-control.socket systemd-udevd-kernel.socket
 keep $wants/multi-user.target.wants dbus.service
-keep $wants/local-fs.target.wants tmp.mount
+keep $wants/local-fs.target.wants
 keep $wants/timers.target.wants
-rm -rf "$root"/etc/systemd/system/*.wants
-keep usr/lib/udev/rules.d 50-udev-default.rules 60-block.rules 60-persistent-storage.rules \
-    99-systemd.rules
-keep usr/lib/tmpfiles.d systemd.conf var.conf tmp.conf dbus.conf static-nodes-permissions.conf
+keep $wants/systemd-udevd.service.wants
+keep usr/lib/udev/rules.d 50-udev-default.rules 99-systemd.rules
+keep usr/lib/tmpfiles.d systemd.conf var.conf dbus.conf
+rm -rf "$root"/usr/lib/systemd/network
 rm -rf "$root"/etc/rc?.d "$root"/etc/init.d "$root"/etc/cron.* "$root"/etc/update-motd.d
 : > "$root/etc/machine-id"
 rm -f "$root/etc/resolv.conf"
@@ -64,13 +64,13 @@ rm -f "$root/etc/resolv.conf"
     etc/initramfs-tools etc/perl etc/ssl etc/ca-certificates* etc/logrotate.d \
     usr/bin/perl* usr/bin/dpkg* usr/bin/apt* usr/bin/sqv usr/bin/openssl usr/bin/localedef \
     usr/bin/xz* usr/bin/lz* usr/bin/debconf* usr/bin/deb-systemd* usr/bin/gpgv \
-    usr/sbin/devlink usr/sbin/tc usr/bin/rdma usr/bin/ss usr/sbin/dpkg* usr/sbin/*initramfs* \
-    usr/lib/apt usr/lib/dpkg usr/lib/klibc* usr/lib/initramfs-tools usr/lib/init usr/lib/tc \
+    usr/sbin/dpkg* usr/sbin/*initramfs* \
+    usr/lib/apt usr/lib/dpkg usr/lib/klibc* usr/lib/initramfs-tools usr/lib/init \
     usr/lib/udev/hwdb.d usr/lib/udev/hwdb.bin usr/lib/systemd/catalog usr/lib/kernel \
     usr/lib/x86_64-linux-gnu/perl* usr/lib/x86_64-linux-gnu/libapt* \
     usr/lib/x86_64-linux-gnu/gconv usr/lib/x86_64-linux-gnu/girepository-1.0 \
     usr/lib/x86_64-linux-gnu/libgirepository* usr/lib/x86_64-linux-gnu/libstdc++* \
-    usr/lib/x86_64-linux-gnu/ossl-modules usr/lib/x86_64-linux-gnu/libmvec* \
+    usr/lib/x86_64-linux-gnu/libbpf* usr/lib/x86_64-linux-gnu/ossl-modules usr/lib/x86_64-linux-gnu/libmvec* \
     usr/lib/x86_64-linux-gnu/libklibc* usr/lib/x86_64-linux-gnu/libsqlite3* usr/lib/x86_64-linux-gnu/audit \
     usr/share/perl5 usr/share/zoneinfo usr/share/bash-completion usr/share/keyrings \
     usr/share/debconf usr/share/common-licenses usr/share/lintian usr/share/bug \
@@ -84,5 +84,6 @@ rm -f "$root/etc/resolv.conf"
 ( cd "$root"/usr/lib/python3.*/ && rm -rf test idlelib turtledemo tkinter ensurepip lib2to3 \
     pydoc_data venv distutils config-3* _pyrepl sqlite3 LICENSE.txt sitecustomize.py )
 find "$root"/usr/lib/python3* -name __pycache__ -type d -prune -exec rm -rf {} +
+# -B: else the modules that compileall itself imports keep byte code of the usual kind.
 chroot "$root" sh -c \
-    'python3 -I -m compileall -q --invalidation-mode unchecked-hash /usr/lib/python3 /usr/lib/python3.*'
+    'python3 -I -B -m compileall -q -f --invalidation-mode unchecked-hash /usr/lib/python3*'
