@@ -29,6 +29,8 @@ _Seen = TypeVar("_Seen")
 
 BOOT = 300.0
 """Seconds from power-on to a shell. A boot takes 20 CPU seconds under emulation; hosts are busy."""
+_QUIET = 0.2
+"""Seconds without a character after which a device that stands still has nothing more to say."""
 _ANSWER = 10.0
 """Seconds a shell has to answer the greeting before it is greeted again."""
 
@@ -62,12 +64,20 @@ class Console:
         """Hang up; what was shown until now stays readable."""
         self._line.hang_up()
 
+    def is_connected(self) -> bool:
+        """Whether there still is somebody at the other end."""
+        return self._transcript.open
+
+    def deadline(self, within: Within) -> Deadline:
+        """A deadline as it is, or the one so many seconds from now, stretched by the patience."""
+        return Deadline.of(within, self._patience)
+
     # Talking to the shell
 
     def run(self, command: str, within: Within = 60) -> Result:
         """The result of a command, whatever its exit code."""
         self.login()
-        deadline = Deadline.of(within, self._patience)
+        deadline = self.deadline(within)
         token, start = next(self._tokens), len(self._transcript.text)
         self._type(exchange.framed(command, token))
 
@@ -108,7 +118,7 @@ class Console:
         if self._greeted and not self._transcript.lost_shell:
             return
         self._greeted = False
-        deadline = Deadline.of(within, self._patience)
+        deadline = self.deadline(within)
         # Nothing is typed before something asks: keys stop boot loaders.
         self._await(lambda: self._transcript.prompted or None, "a shell", deadline)
         while not self._greet(deadline):
@@ -117,7 +127,8 @@ class Console:
         self._greeted = True
 
     def lose_shell(self, why: str) -> None:
-        """Tell that the device was made to start again, so that a new shell is waited for."""
+        """Tell that the device is about to start again, so that a new shell is waited for."""
+        self._transcript.settle(_QUIET)
         self._transcript.prompted, self._transcript.lost_shell = False, why
         self._cursor = len(self._transcript.text)
 
@@ -138,7 +149,7 @@ class Console:
         found = self._await(
             lambda: searched.search(self._transcript.text, self._cursor),
             f"`{pattern}`",
-            Deadline.of(within, self._patience),
+            self.deadline(within),
         )
         self._cursor = found.end()
         return found
@@ -149,7 +160,7 @@ class Console:
         self._await(
             lambda: self._transcript.lost_shell or None,
             "a reboot",
-            Deadline.of(within, self._patience),
+            self.deadline(within),
         )
 
     def seen(self, pattern: str) -> bool:

@@ -88,7 +88,7 @@ class Device:
         """Have it shut itself down in order, if it is on."""
         if not self.has_power():
             return
-        deadline = Deadline.of(within)
+        deadline = self.shell.deadline(within)
         with contextlib.suppress(ShellLostError, PowerError):
             self.shell.run("poweroff", deadline)
         if not self._powered().process.wait(deadline.left()):
@@ -97,13 +97,18 @@ class Device:
 
     def reset(self) -> None:
         """Press its reset button."""
-        self.qmp.execute("system_reset")
+        # Held still first, or the old shell's last prompt may be taken for the new one's first.
+        self.qmp.execute("stop")
         self.shell.note("reset")
         self.shell.lose_shell("the reset button")
+        self.qmp.execute("system_reset")
+        self.qmp.execute("cont")
 
     def has_power(self) -> bool:
         """Whether it is on: switched on, and not shut down by itself since."""
-        if self._power is not None and not self._power.process.runs():
+        if self._power is not None and not self.shell.is_connected():
+            # Its lines close a moment before QEMU ends.
+            self._power.process.wait(10)
             self.power_cut()
         return self._power is not None
 
@@ -111,7 +116,7 @@ class Device:
 
     def bring_to(self, place: Place, within: Within = BOOT) -> None:
         """Bring it where it shall be, from wherever it is."""
-        deadline = Deadline.of(within)
+        deadline = self.shell.deadline(within)
         match place:
             case Off():
                 self.shut_down(deadline)
@@ -123,22 +128,22 @@ class Device:
                 assert_never(place)
 
     def boot(self, within: Within = BOOT) -> None:
-        """Switch it on if it is off, and wait for a shell."""
+        """Switch it on if it is off, and wait for a shell and for the end of the boot."""
         self.power_on()
-        self.shell.login(within)
+        self._settle(self.shell.deadline(within))
 
     def reboot(self, within: Within = BOOT) -> None:
-        """Have it reboot in order, and wait for a shell."""
-        deadline = Deadline.of(within)
+        """Have it reboot in order, and wait as :meth:`boot` does."""
+        deadline = self.shell.deadline(within)
         with contextlib.suppress(ShellLostError):
             self.shell.run("reboot", deadline)
         self.await_boot(deadline)
 
     def await_boot(self, within: Within = BOOT) -> None:
-        """Wait until it has rebooted by itself, and for a shell then."""
-        deadline = Deadline.of(within)
+        """Wait until it has rebooted by itself, and then as :meth:`boot` does."""
+        deadline = self.shell.deadline(within)
         self.shell.wait_for_reboot(deadline)
-        self.shell.login(deadline)
+        self._settle(deadline)
 
     def booted_slot(self) -> str:
         """The bootname of the slot that it runs from, as the boot loader has told the kernel."""
@@ -211,6 +216,13 @@ class Device:
         except EmulatorError as error:
             self.power_cut()
             raise EmulatorError(f"QEMU did not start, it said: {running.last_words()}") from error
+
+    def _settle(self, deadline: Deadline) -> None:
+        """Wait for a shell, and until everything that starts at boot has started or failed."""
+        self.shell.login(deadline)
+        # Without systemd there is nothing to ask, and with failed units it ends with a code: both
+        # are for the test to judge.
+        self.shell.run("systemctl is-system-running --wait", deadline)
 
     def _powered(self) -> _Power:
         if self._power is None:

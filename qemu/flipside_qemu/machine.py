@@ -53,8 +53,11 @@ class Machine:
     accel: Accel = Accel.TCG
     cpu: str = ""
     """QEMU's name of a CPU model with its features; empty for the one that suits `accel`."""
-    uuid: str = ""
-    """What the device reads at /sys/class/dmi/id/product_uuid; empty for none."""
+    uuid: str = "f11b51de-0000-4000-8000-0000000000d1"
+    """What the device reads at /sys/class/dmi/id/product_uuid, and systemd makes its machine-id of.
+
+    Two devices that meet at one server need two of them.
+    """
     serial: str = ""
     """What the device reads at /sys/class/dmi/id/product_serial; empty for none."""
     mac: str = "52:54:00:12:34:56"
@@ -101,8 +104,7 @@ def argv(
 
 
 def _identity(machine: Machine) -> Iterator[str]:
-    if machine.uuid:
-        yield from ("-uuid", machine.uuid)
+    yield from ("-uuid", machine.uuid)
     if machine.serial:
         yield from ("-smbios", f"type=1,serial={_escaped(machine.serial)}")
 

@@ -70,12 +70,20 @@ class Transcript:
         with self._changed:
             self._changed.wait_for(settled, deadline.left())
 
+    def settle(self, quiet: float) -> None:
+        """Wait until nothing has come for so many seconds."""
+        with self._changed:
+            while self._changed.wait(quiet):
+                continue
+
     def last_line(self) -> str:
         """The last line that says something."""
         return next((line for line in reversed(self.text.splitlines()) if line.strip()), "")
 
     def _take(self, piece: str) -> str:
         """Judge a line, or what has come of it so far, and give it as the log shall show it."""
+        if piece == "\n" and not self._line:
+            return ""
         stamp = "" if self._line else f"{_stamp()} | "
         self._line += piece
         line = self._line.rstrip("\n")

@@ -1,4 +1,4 @@
-"""A model of QEMU, and of qemu-img: a process with a monitor, a console, and a disk it keeps.
+"""A model of QEMU, and one of qemu-img: a process with a monitor, a console, and a disk it keeps.
 
 Started with QEMU's command line it behaves as QEMU does towards the harness. What it boots is
 bash, on a console that shows what a device with firmware, GRUB, two slots and RAUC shows. Its
@@ -21,9 +21,13 @@ from typing import Any
 
 VERSION = "QEMU emulator version 10.0.13 (Debian 1:10.0.13+ds-0+deb13u1)"
 
+IMG = ("sh", "-c", 'for l; do :; done; while [ "$1" != -b ]; do shift; done; cp "$2" "$l"', "img")
+"""Be `qemu-img create`: an overlay shows its base until it is written."""
+
 PROFILE = r"""
 PS1='root@model:~# '
 cat() { [ "$1" != /proc/cmdline ] && command cat "$@" || echo "quiet rauc.slot=$SLOT panic=1"; }
+systemctl() { :; }
 rauc() { kill -USR1 $MODEL; }
 reboot() { kill -USR2 $MODEL; sleep 60; }
 poweroff() { kill -TERM $MODEL; sleep 60; }
@@ -162,16 +166,8 @@ class Emulator:
         self.monitor.sendall(json.dumps(message).encode() + b"\r\n")
 
 
-def create(arguments: list[str]) -> None:
-    """Be `qemu-img create`: an overlay shows its base until it is written."""
-    base, overlay = Path(arguments[arguments.index("-b") + 1]), Path(arguments[-1])
-    overlay.write_bytes(base.read_bytes())
-
-
 def main(arguments: list[str]) -> None:
-    """Be whichever program the command line asks for."""
-    if arguments[:1] == ["create"]:
-        return create(arguments)
+    """Be QEMU with this command line."""
     line = " ".join(arguments)
     path = re.findall(r'"filename": "([^"]+)"', line)[-1]
     if not Path(path).exists():
@@ -180,7 +176,7 @@ def main(arguments: list[str]) -> None:
         socket.socket(fileno=int(re.findall(rf"id={name},fd=(\d+)", line)[0]))
         for name in ("console", "monitor")
     )
-    return Emulator(Disk(Path(path)), console, monitor).run(paused="-S" in arguments)
+    Emulator(Disk(Path(path)), console, monitor).run(paused="-S" in arguments)
 
 
 if __name__ == "__main__":

@@ -27,11 +27,11 @@ from flipside_qemu.errors import (
     ShellLostError,
 )
 from flipside_qemu.machine import Machine
+from models import qemu_program
 
-MODEL = Path(__file__).parents[1] / "models" / "qemu_program.py"
 EMULATOR = Emulator(
-    command=(sys.executable, "-S", str(MODEL)),
-    img=(sys.executable, "-S", str(MODEL)),
+    command=(sys.executable, "-I", "-S", qemu_program.__file__),
+    img=qemu_program.IMG,
     firmware=Path("CODE.fd"),
     variables=Path("VARS.fd"),
 )
@@ -248,8 +248,8 @@ class TestSurroundings:
             from flipside_qemu import device
             from flipside_qemu.emulator import Emulator
             from flipside_qemu.machine import Machine
-            command = {EMULATOR.command!r}
-            emulator = Emulator(command, command, Path("CODE.fd"), Path("VARS.fd"))
+            files = Path("CODE.fd"), Path("VARS.fd")
+            emulator = Emulator({EMULATOR.command!r}, {EMULATOR.img!r}, *files)
             machine = Machine(Path({str(machine.disk)!r}), Path({str(machine.variables)!r}))
             mine = device.fresh(machine, emulator, Path({str(tmp_path / "device")!r}))
             # In a thread that ends: the device must outlive that.

@@ -34,6 +34,7 @@ def test_the_whole_line() -> None:
         *("-no-user-config", "-nodefaults", "-display", "none"),
         *("-machine", "pc,pflash0=code,pflash1=vars"),
         *("-accel", "tcg", "-cpu", "qemu64,-svm", "-smp", "1", "-m", "512", "-rtc", "base=utc"),
+        *("-uuid", "f11b51de-0000-4000-8000-0000000000d1"),
         "-blockdev",
         '{"node-name": "code", "driver": "raw", "read-only": true,'
         ' "file": {"driver": "file", "filename": "/t/CODE.fd"}}',
