@@ -77,7 +77,8 @@ class Web:
         self._tls = tls
         self._server: _Server | None = None
         self._port = 0
-        self._news = threading.Condition()
+        self.news = threading.Condition()
+        """Told of every request, and of every connection that ends."""
 
     @property
     def url(self) -> str:
@@ -107,6 +108,10 @@ class Web:
         server.server_close()
         server.cut_all()
 
+    def is_idle(self) -> bool:
+        """Tell whether nobody is connected."""
+        return self._server is None or not self._server.open
+
     def say(self, method: str, path: str, document: object = None, **said: object) -> None:
         """Lay an answer ready for a method and path (without its query)."""
         body = b"" if document is None else json.dumps(document).encode()
@@ -118,20 +123,20 @@ class Web:
 
     def wait(self, until: Callable[[], bool], seconds: float = 10.0) -> None:
         """Wait for something that follows from a request, or fail."""
-        with self._news:
-            assert self._news.wait_for(until, seconds), "nothing of the kind was asked in time"
+        with self.news:
+            assert self.news.wait_for(until, seconds), "nothing of the kind was asked in time"
 
     def note(self, seen: Seen) -> None:
         """Remember a request."""
-        with self._news:
+        with self.news:
             self.seen.append(seen)
-            self._news.notify_all()
+            self.news.notify_all()
 
     def count(self, sent: int) -> bool:
         """Count bytes sent and tell whether the power stays on."""
-        with self._news:
+        with self.news:
             self.sent += sent
-            self._news.notify_all()
+            self.news.notify_all()
         if self.off_after is None or self.sent < self.off_after:
             return True
         self.off_after = None
@@ -145,24 +150,26 @@ class _Server(ThreadingHTTPServer):
     web: Web
 
     def __init__(self, *arguments: object, **more: object) -> None:
-        self._open: set[socket.socket] = set()
+        self.open: set[socket.socket] = set()
         super().__init__(*arguments, **more)  # type: ignore[arg-type]  # handed through
 
     def process_request(self, request: object, client_address: object) -> None:
         assert isinstance(request, socket.socket)
-        self._open.add(request)
+        self.open.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: object) -> None:
         assert isinstance(request, socket.socket)
-        self._open.discard(request)
         super().shutdown_request(request)
+        with self.web.news:
+            self.open.discard(request)
+            self.web.news.notify_all()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing: clients of these tests leave and are cut off on purpose."""
 
     def cut_all(self) -> None:
-        for connection in list(self._open):
+        for connection in list(self.open):
             try:
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
             except OSError:
