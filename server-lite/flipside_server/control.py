@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, BinaryIO, assert_never
+from typing import BinaryIO, assert_never
 
 from flipside_server import action as actions
 from flipside_server.action import Action, Change, Kind
@@ -11,7 +11,7 @@ from flipside_server.artifact_folder import ArtifactFolder
 from flipside_server.contacts import Contacts
 from flipside_server.credentials import checked_token, new_token, proof
 from flipside_server.errors import OperatorError
-from flipside_server.orders import AddArtifact, AddTarget, Assign, Cancel, Order, Show
+from flipside_server.orders import AddArtifact, AddTarget, Answer, Assign, Cancel, Order, Show
 from flipside_server.overview import overview
 from flipside_server.software import (
     Artifact,
@@ -23,8 +23,6 @@ from flipside_server.software import (
 )
 from flipside_server.store import Store
 from flipside_server.target import Target, checked_controller_id
-
-Answer = dict[str, Any]
 
 
 class Control:

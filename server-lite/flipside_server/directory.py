@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from flipside_server.errors import DirectoryHeldError, OperatorError, StorageError
-
-_PAUSE = 0.05
-"""Seconds between two tries for the lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +63,14 @@ def _become_owner(path: Path) -> None:
 
 
 @contextmanager
-def held(directory: DataDirectory, patience: float) -> Iterator[None]:
-    """Hold the directory as its only process; wait so many seconds for another to let go."""
+def held(directory: DataDirectory) -> Iterator[None]:
+    """Hold the directory as its only process, or raise DirectoryHeldError at once."""
     try:
         file = os.open(directory.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StorageError(f"cannot open {directory.lock}: {error.strerror}") from error
     try:
-        _lock(file, directory, time.monotonic() + patience)
+        _lock(file, directory)
         os.ftruncate(file, 0)
         os.pwrite(file, str(os.getpid()).encode(), 0)
         yield
@@ -82,17 +78,22 @@ def held(directory: DataDirectory, patience: float) -> Iterator[None]:
         os.close(file)
 
 
-def _lock(file: int, directory: DataDirectory, deadline: float) -> None:
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() < deadline:
-                time.sleep(_PAUSE)
-                continue
-            holder = os.pread(file, 20, 0).decode("ascii", "replace")
-            raise DirectoryHeldError(
-                f"the data directory {directory.path} is in use by process {holder}: one process "
-                "at a time writes to it, so stop that one or give another directory"
-            ) from error
-        return
+def _lock(file: int, directory: DataDirectory) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(file, 20, 0).decode("ascii", "replace")
+        raise DirectoryHeldError(
+            f"the data directory {directory.path} is in use by process {holder}, which does not "
+            "answer: wait until it has ended, or end it"
+        ) from error
+
+
+@contextmanager
+def short_path(place: Path) -> Iterator[str]:
+    """A name for the socket that fits: its own may exceed the 107 bytes a Unix socket has."""
+    folder = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{place.name}"
+    finally:
+        os.close(folder)

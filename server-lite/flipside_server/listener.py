@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -136,8 +137,9 @@ def _server(app: Any, where: Any, threads: int) -> Any:
 
 
 def _error_log(msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
-    # Below an error it is a client that broke off or spoke no TLS: no trace of ours needed.
-    _log.log(level, "%s", msg, exc_info=traceback and level >= logging.ERROR)
+    # A client that broke off, or spoke no TLS, is no fault of ours and leaves no trace.
+    broken = isinstance(sys.exception(), OSError)
+    _log.log(logging.INFO if broken else level, "%s", msg, exc_info=traceback and not broken)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import errno
 import json
 import logging
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -33,6 +34,7 @@ SCHEMA = 1
 _HEADER = {"flipside-server": SCHEMA}
 _SLACK = 10_000
 """Outdated changes that never cause a rewrite, so that a small file is left alone."""
+_BEGINNING = re.compile(rb"(?=[0-9a-f]{8} \[)")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _log = logging.getLogger(__name__)
 
@@ -155,7 +157,7 @@ def _load(path: Path) -> tuple[Tables, int, int]:
         for line in file:
             changes = _parsed(line)
             if changes is None:
-                _check_torn(path, size, file)
+                _check_torn(path, size)
                 break
             _apply(tables, changes)
             size += len(line)
@@ -174,12 +176,18 @@ def _check_header(path: Path, line: bytes) -> None:
         )
 
 
-def _check_torn(path: Path, offset: int, rest: Iterator[bytes]) -> None:
-    if any(_parsed(line) is not None for line in rest):
-        raise StorageError(
-            f"{path} is damaged at byte {offset}, in the middle, which no power cut does: "
-            "restore it from a backup"
-        )
+def _check_torn(path: Path, offset: int) -> None:
+    with path.open("rb") as file:
+        file.seek(offset)
+        tail = file.read()
+    # Sought at every place, not only after line feeds: a line feed can be what was damaged.
+    for beginning in _BEGINNING.finditer(tail):
+        line = tail[beginning.start() : tail.find(b"\n", beginning.end()) + 1]
+        if _parsed(line) is not None:
+            raise StorageError(
+                f"{path} is damaged at byte {offset}, in the middle, which no power cut does: "
+                "restore it from a backup"
+            )
 
 
 def _write_at(file: int, data: bytes, offset: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, BinaryIO, Protocol
 
 from flipside_server.codec import decode, encode
 from flipside_server.errors import OperatorError
@@ -63,6 +63,8 @@ class Show:
     subjects: tuple[Subject, ...]
 
 
+Answer = dict[str, Any]
+"""What came of an order, as JSON."""
 Order = AddTarget | AddArtifact | Assign | Cancel | Show
 _ORDERS: dict[str, type[Order]] = {
     kind.__name__: kind for kind in (AddTarget, AddArtifact, Assign, Cancel, Show)
@@ -83,3 +85,10 @@ def from_document(document: Any) -> Order:
             "the running server does not know this command: it and the command must be of "
             "the same version"
         ) from error
+
+
+class CarriesOut(Protocol):
+    """Whoever carries out orders: Control, or the server that holds the directory."""
+
+    def carry_out(self, order: Order, upload: BinaryIO | None = None) -> Answer:
+        """Do what is ordered; the upload is the file of an AddArtifact."""

@@ -1,4 +1,4 @@
-"""Puts the server together: in a process that serves, or for one order on a directory at rest."""
+"""The serving process: listens to devices and to orders until it is told to stop."""
 
 from __future__ import annotations
 
@@ -7,35 +7,20 @@ import os
 import signal
 import socket
 import ssl
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
 
 from flipside_server.application import application
-from flipside_server.artifact_folder import ArtifactFolder
-from flipside_server.contacts import Contacts
-from flipside_server.control import Answer, Control
-from flipside_server.control_socket import RemoteControl, control_application, short_path
-from flipside_server.directory import DataDirectory, held, opened
-from flipside_server.errors import DirectoryHeldError, StorageError
+from flipside_server.control_socket import control_application
+from flipside_server.directory import short_path
+from flipside_server.errors import DirectoryHeldError
 from flipside_server.listener import Address, listening, tcp_listener, unix_listener
-from flipside_server.orders import Order
-from flipside_server.tiny_store import TinyStore
+from flipside_server.premises import Premises, milliseconds, occupied
 from flipside_server.visit import Desk
 
-_PATIENCE = 5.0
-"""Seconds to wait for a process that is about to let go of the directory."""
-_PAUSE = 0.1
 _log = logging.getLogger(__name__)
-
-
-class CarriesOut(Protocol):
-    """Whoever carries out orders: Control here, or the server that holds the directory."""
-
-    def carry_out(self, order: Order, upload: BinaryIO | None = None) -> Answer: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +39,13 @@ def serve(service: Service) -> None:
     stops = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, stops)
     with ExitStack() as stack:
-        directory = opened(service.data, create=True)
-        stack.enter_context(held(directory, _PATIENCE))
-        contacts = Contacts()
-        store, artifacts = stack.enter_context(_contents(directory))
-        control = Control(store, artifacts, contacts, milliseconds)
-        stack.enter_context(_control_socket(directory, control))
-        desk = Desk(store, artifacts, contacts, milliseconds, service.sleep)
-        front = tcp_listener(application(desk), service.where, service.tls)
+        premises = stack.enter_context(occupied(service.data, create=True))
+        if premises is None:
+            raise DirectoryHeldError(
+                f"another server serves {service.data} already: stop it or give another --data"
+            )
+        stack.enter_context(_taking_orders(premises))
+        front = tcp_listener(application(_desk(service, premises)), service.where, service.tls)
         stack.enter_context(listening(front))
         _announce(service, Address(*front.bind_addr))
         caught = signal.sigwait(stops)
@@ -69,61 +53,20 @@ def serve(service: Service) -> None:
         _notify("STOPPING=1")
 
 
-@contextmanager
-def reached(data: Path, *, create: bool) -> Iterator[CarriesOut]:
-    """Whoever can carry out orders on this directory: the server that holds it, else we."""
-    directory = opened(data, create=create)
-    deadline = time.monotonic() + _PATIENCE
-    with ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(held(directory, 0))
-            except DirectoryHeldError:
-                if _answers(directory):
-                    yield RemoteControl(directory.socket)
-                    return
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(_PAUSE)
-                continue
-            store, artifacts = stack.enter_context(_contents(directory))
-            yield Control(store, artifacts, Contacts(), milliseconds)
-            return
-
-
-def milliseconds() -> int:
-    """Now, since 1970."""
-    return time.time_ns() // 1_000_000
+def _desk(service: Service, premises: Premises) -> Desk:
+    return Desk(premises.store, premises.artifacts, premises.contacts, milliseconds, service.sleep)
 
 
 @contextmanager
-def _contents(directory: DataDirectory) -> Iterator[tuple[TinyStore, ArtifactFolder]]:
-    artifacts = ArtifactFolder(directory.artifacts)
-    try:
-        artifacts.prepare()
-    except OSError as error:
-        raise StorageError(f"cannot use {directory.artifacts}: {error.strerror}") from error
-    store = TinyStore.open(directory.records)
-    try:
-        yield store, artifacts
-    finally:
-        store.close()
-
-
-@contextmanager
-def _control_socket(directory: DataDirectory, control: Control) -> Iterator[None]:
-    with short_path(directory.socket) as path:
+def _taking_orders(premises: Premises) -> Iterator[None]:
+    place = premises.directory.socket
+    with short_path(place) as path:
         try:
-            with listening(unix_listener(control_application(control), path)):
+            with listening(unix_listener(control_application(premises.control), path)):
                 yield
         finally:
             with suppress(FileNotFoundError):
-                directory.socket.unlink()
-
-
-def _answers(directory: DataDirectory) -> bool:
-    with short_path(directory.socket) as path, socket.socket(socket.AF_UNIX) as probe:
-        return probe.connect_ex(path) == 0
+                place.unlink()
 
 
 def _announce(service: Service, where: Address) -> None:
