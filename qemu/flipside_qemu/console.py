@@ -163,6 +163,10 @@ class Console:
             self.deadline(within),
         )
 
+    def is_asked(self) -> bool:
+        """Whether something that may be a shell waits for input."""
+        return self._transcript.prompted
+
     def seen(self, pattern: str) -> bool:
         """Whether there was a match since the device was switched on."""
         return re.search(pattern, self._transcript.text, re.MULTILINE) is not None

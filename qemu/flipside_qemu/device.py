@@ -183,6 +183,10 @@ class Device:
         self.qmp.execute("set_link", name=NIC, up=up)
         self.shell.note(f"network cable {'in' if up else 'out'}")
 
+    def last_words(self) -> str:
+        """What QEMU itself has said, which is nothing as long as all is well."""
+        return self._log.read_text(errors="replace").strip() if self._log.exists() else ""
+
     @property
     def qmp(self) -> Qmp:
         """The monitor of the machine: its events, and all that has no verb here."""
@@ -215,7 +219,8 @@ class Device:
             self._power.qmp.greet()
         except EmulatorError as error:
             self.power_cut()
-            raise EmulatorError(f"QEMU did not start, it said: {running.last_words()}") from error
+            words = self.last_words().splitlines() or ["nothing"]
+            raise EmulatorError(f"QEMU did not start, it said: {words[-1]}") from error
 
     def _settle(self, deadline: Deadline) -> None:
         """Wait for a shell, and until everything that starts at boot has started or failed."""

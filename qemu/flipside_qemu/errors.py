@@ -6,17 +6,32 @@ Every message is one sentence: what, where, what was expected, what to do.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class HarnessError(Exception):
     """Root of everything this room raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+    """What `flipside-qemu` ends with."""
+
+
+class OperatorError(HarnessError):
+    """The operator is at fault: what was named is not there, or not what it should be."""
+
+    exit_code = 2
 
 
 class HostError(HarnessError):
     """The host is at fault: a program is missing or too old, a file is absent, a disk is full."""
 
+    exit_code = 3
+
 
 class EmulatorError(HarnessError):
     """QEMU is at fault: it did not start, it died, or it refused an order."""
+
+    exit_code = 4
 
 
 class GuestError(HarnessError):

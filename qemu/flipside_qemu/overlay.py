@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from flipside_qemu.errors import HostError
+from flipside_qemu.errors import HostError, OperatorError
 from flipside_qemu.machine import Machine
 
 
@@ -25,7 +25,7 @@ def private(machine: Machine, directory: Path, img: Sequence[str]) -> Machine:
 def cover(base: Path, overlay: Path, img: Sequence[str]) -> None:
     """Make a qcow2 that shows the base until it is written; what was there before is lost."""
     if not base.is_file():
-        raise HostError(f"{base} does not exist, expected a disk image; build or name one")
+        raise OperatorError(f"{base} does not exist, expected a disk image; build or name one")
     form = "qcow2" if base.suffix == ".qcow2" else "raw"
     base_options = ("-b", str(base.resolve()), "-F", form)
     command = [*img, "create", "-q", "-f", "qcow2", *base_options, str(overlay)]

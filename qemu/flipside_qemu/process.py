@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from flipside_qemu.errors import HostError
+from flipside_qemu.errors import EmulatorError, HostError
 
 # The kernel tells a child of its parent's death when the parent's *thread* dies. One thread that
 # lives as long as the program starts all processes, so that they do as well, and not longer.
@@ -27,9 +27,8 @@ class Process:
     read, and its id names no other process.
     """
 
-    def __init__(self, child: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, child: subprocess.Popen[bytes]) -> None:
         self._child = child
-        self._log = log
 
     @property
     def pid(self) -> int:
@@ -62,11 +61,6 @@ class Process:
         self._child.wait()
         return used
 
-    def last_words(self) -> str:
-        """The last line that it has said."""
-        lines = self._log.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "nothing"
-
 
 def start(command: Sequence[str], log: Path, inherited: Sequence[int] = ()) -> Process:
     """Start a program that dies with us; its words go to the log, and it gets these descriptors."""
@@ -89,4 +83,14 @@ def start(command: Sequence[str], log: Path, inherited: Sequence[int] = ()) -> P
             f"{error.filename or command[0]} does not start: {error.strerror};"
             " setpriv is in Debian's util-linux"
         ) from error
-    return Process(child, log)
+    return Process(child)
+
+
+def foreground(command: Sequence[str]) -> None:
+    """Run a program at the terminal until it ends; raise if it ends badly."""
+    try:
+        done = subprocess.run(command, check=False)
+    except OSError as error:
+        raise HostError(f"{command[0]} does not start: {error.strerror}") from error
+    if done.returncode != 0:
+        raise EmulatorError(f"QEMU ended with code {done.returncode}, see its words above")

@@ -44,6 +44,9 @@ class Disk:
     def __getitem__(self, key: str) -> Any:
         return json.loads(self.path.read_text())[key]
 
+    def get(self, key: str, default: object) -> Any:
+        return json.loads(self.path.read_text()).get(key, default)
+
     def __setitem__(self, key: str, value: object) -> None:
         self.path.write_text(json.dumps(json.loads(self.path.read_text()) | {key: value}))
 
@@ -86,10 +89,15 @@ class Emulator:
         for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM):
             signal.signal(number, lambda wish, _: os.write(self.wishing, bytes([wish])) and None)
         self.tell({"QMP": {"version": {}, "capabilities": []}})
-        if not paused:
+        if not paused and self.status == "running":
             self.boot()
         while True:
             self.turn()
+
+    @property
+    def status(self) -> str:
+        """A disk can bring the machine to a stop, as a broken KVM does."""
+        return str(self.disk.get("status", "running"))
 
     def turn(self) -> None:
         terminal = [self.guest.terminal] if self.guest else []
@@ -148,6 +156,8 @@ class Emulator:
                     self.guest.stop()
                 # Without a word: a guest that is put back does not know.
                 self.guest = Guest(self.disk)
+            case "query-status":
+                answer = {"status": self.status, "running": self.status == "running"}
             case "query-jobs":
                 answer = [{"id": self.job, "error": self.error} if self.error else {"id": self.job}]
             case "set_link" if arguments["name"] != "nic":

@@ -22,7 +22,7 @@ from flipside_qemu.errors import (
     DeadlineError,
     EmulatorError,
     GuestError,
-    HostError,
+    OperatorError,
     PowerError,
     ShellLostError,
 )
@@ -224,7 +224,7 @@ class TestSurroundings:
 
     def test_a_base_that_is_not_there(self, machine: Machine, tmp_path: Path) -> None:
         machine.disk.unlink()
-        with pytest.raises(HostError, match=r"base.raw does not exist, expected a disk image"):
+        with pytest.raises(OperatorError, match=r"base.raw does not exist, expected a disk image"):
             devices.fresh(machine, EMULATOR, tmp_path / "device")
 
     def test_a_qemu_that_does_not_start_says_why(self, device: Device, tmp_path: Path) -> None:
