@@ -44,11 +44,24 @@ diagram: environment ## draw the state diagram of docs/architecture.md anew
 bench: environment ## measure what the docs quote
 	pytest bench
 
+define ENTRY_POINT
+#!/usr/bin/python3 -I
+import sys
+from $(1).cli import main
+sys.exit(main())
+endef
+export AGENT_ENTRY := $(call ENTRY_POINT,flipside_agent)
+export BOOTCTL_ENTRY := $(call ENTRY_POINT,flipside_bootctl)
+
 install-device: ## install the device's rooms below DESTDIR, for image builders (BOARD=qemu-x86_64)
-	@for package in agent/flipside_agent bootctl/flipside_bootctl hal/flipside_hal; do \
-	    install -d "$(SITE)/$$(basename $$package)" && \
-	    install -m 644 $$package/*.py "$(SITE)/$$(basename $$package)/" || exit 1; \
+	for package in agent/flipside_agent bootctl/flipside_bootctl hal/flipside_hal; do \
+	    install -D -m 644 -t "$(SITE)/$${package##*/}" $$package/*.py || exit 1; \
 	done
+	install -d "$(DESTDIR)/usr/bin"
+	printf '%s\n' "$$AGENT_ENTRY" > "$(DESTDIR)/usr/bin/flipside-agent"
+	printf '%s\n' "$$BOOTCTL_ENTRY" > "$(DESTDIR)/usr/bin/flipside-bootctl"
+	chmod 755 "$(DESTDIR)/usr/bin/flipside-agent" "$(DESTDIR)/usr/bin/flipside-bootctl"
+	install -D -m 644 -t "$(DESTDIR)/etc/rauc" hal/rauc/$(BOARD)/system.conf
 
 clean: ## remove what tests and tools left here; the cache stays
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
