@@ -2,7 +2,8 @@
 
 This is the only module that knows dbus-next.  Its last release is of 2021 and its upstream sleeps,
 so its traps are met here and nowhere else: it never closes its socket, it spins for ever when the
-bus hangs up during authentication, and a call made after a disconnect is never answered.
+bus hangs up during authentication, it never answers a call made after a disconnect, and it
+forgets futures whose errors asyncio then complains about.
 """
 
 from __future__ import annotations
@@ -165,7 +166,7 @@ class Bus:
                 return self._link
             if self._watch is not None:
                 await self._watch
-            self._link = link = await _connected(self._address)
+            self._link = link = await connect(self._address)
             self._watch = asyncio.create_task(self._await_loss(link))
             return link
 
@@ -179,7 +180,7 @@ class Bus:
             for inbox in self._inboxes:
                 inbox.close(f"the message bus hung up: {cause}")
         finally:
-            _release(link)
+            release(link)
 
 
 def plain(value: Any) -> Any:
@@ -204,19 +205,48 @@ def wire(value: Any) -> Any:
     return value
 
 
-async def _connected(address: str) -> MessageBus:
+async def connect(address: str) -> MessageBus:
+    """A fresh connection of dbus-next's, without its traps."""
     try:
         link = MessageBus(address) if address else MessageBus(bus_type=BusType.SYSTEM)
     except (OSError, InvalidAddressError) as error:
         raise BusLost(f"the message bus cannot be reached: {error}") from error
-    # dbus-next reads on for ever, without yielding, when the bus hangs up at this point.
-    link._auth_readline = lambda: _read_line(link)  # type: ignore[method-assign]  # see above
+    _disarm(link)
     try:
         async with asyncio.timeout(CALL_TIMEOUT):
             return await link.connect()
     except (OSError, EOFError, AuthError, TimeoutError) as error:
-        _release(link)
+        release(link)
         raise BusLost(f"the message bus did not let us in: {error}") from error
+
+
+def release(link: MessageBus) -> None:
+    """Close the socket, which dbus-next leaves to the garbage collector."""
+    loop = asyncio.get_running_loop()
+    loop.remove_reader(link._fd)
+    loop.remove_writer(link._fd)
+    link._stream.close()
+    link._sock.close()
+
+
+def _disarm(link: MessageBus) -> None:
+    send = link.send
+
+    def send_and_look(msg: Message) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = send(msg)
+        future.add_done_callback(_look)
+        return future
+
+    link.send = send_and_look  # type: ignore[method-assign]  # calls drop the future of the write
+    link._disconnect_future.add_done_callback(_look)
+    # dbus-next reads on for ever, without yielding, when the bus hangs up at this point.
+    link._auth_readline = lambda: _read_line(link)  # type: ignore[method-assign]  # see above
+
+
+def _look(future: asyncio.Future[None]) -> None:
+    """See the error of a future that nobody waits for; the loss itself is noticed elsewhere."""
+    if not future.cancelled():
+        future.exception()
 
 
 async def _read_line(link: MessageBus) -> str:
@@ -227,15 +257,6 @@ async def _read_line(link: MessageBus) -> str:
             raise EOFError("it hung up during authentication")
         line += byte
     return line[:-2].decode("ascii", "replace")
-
-
-def _release(link: MessageBus) -> None:
-    """Close the socket, which dbus-next leaves to the garbage collector."""
-    loop = asyncio.get_running_loop()
-    loop.remove_reader(link._fd)
-    loop.remove_writer(link._fd)
-    link._stream.close()
-    link._sock.close()
 
 
 def _answer(peer: Peer, member: str, reply: Message | None) -> list[Any]:

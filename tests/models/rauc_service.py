@@ -17,6 +17,8 @@ from dbus_next.constants import MessageType
 from dbus_next.message import Message
 from dbus_next.signature import Variant
 
+from flipside_agent.bus import connect, release
+
 NAME = "de.pengutronix.rauc"
 INTERFACE = "de.pengutronix.rauc.Installer"
 GLIB_ERROR = "org.gtk.GDBus.UnmappedGError.Quark._g_2dio_2derror_2dquark.Code30"
@@ -117,7 +119,7 @@ class RaucService:
             "Compatible": Variant("s", "flipside-qemu"),
             "BootSlot": Variant("s", self._booted().bootname),
         }
-        self._link = await MessageBus(self._address).connect()
+        self._link = await connect(self._address)
         self._link.add_message_handler(self._take)
         await self._link.request_name(NAME)
 
@@ -126,7 +128,7 @@ class RaucService:
         assert self._link is not None
         if self._work is not None:
             self._work.cancel()
-        self._link.disconnect()  # type: ignore[no-untyped-call]  # dbus-next is half typed
+        release(self._link)
 
     def complete(self, result: int) -> None:
         """Say that an installation, somebody's, completed."""
@@ -141,12 +143,12 @@ class RaucService:
 
     async def forge_completion(self, victim: str) -> None:
         """As a program that is not RAUC, tell one connection that an installation succeeded."""
-        link = await MessageBus(self._address).connect()
+        link = await connect(self._address)
         lie = Message.new_signal("/", INTERFACE, "Completed", "i", [0])
         lie.destination = victim
         await link.send(lie)
         await link.introspect("org.freedesktop.DBus", "/org/freedesktop/DBus")  # it has arrived
-        link.disconnect()  # type: ignore[no-untyped-call]  # dbus-next is half typed
+        release(link)
 
     def _take(self, message: Message) -> Message | bool | None:
         if message.message_type is not MessageType.METHOD_CALL:
