@@ -77,7 +77,9 @@ class Cache:
 
     def _drop_old(self, kind: str, keep: int) -> None:
         """Entries that were not used for longest go; one in use is used often."""
-        entries = [path for path in self.directory.glob(f"{kind}-*") if path.is_dir()]
+        found = self.directory.glob(f"{kind}-*")
+        # "rootfs-*" finds those of "rootfs-trixie" as well.
+        entries = [path for path in found if path.name.rpartition("-")[0] == kind]
         entries.sort(key=lambda path: path.stat().st_mtime, reverse=True)
         for path in entries[keep:]:
             doomed = path.with_name(f".{path.name}.partial")

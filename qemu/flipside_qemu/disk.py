@@ -52,9 +52,7 @@ class Disk:
     variables: Path
 
 
-def build(
-    bench: Workbench, slot: Path, directory: Path, *, provision: Mapping[str, bytes]
-) -> Disk:
+def build(bench: Workbench, slot: Path, directory: Path, *, provision: Mapping[str, bytes]) -> Disk:
     """Write ``disk.raw`` and ``variables.fd`` of a new device that runs ``slot`` as slot A.
 
     ``provision`` maps paths below /data to files of the agent, such as ``flipside/device.toml``.

@@ -50,4 +50,7 @@ def _fill(bench: Workbench, content: Path, script: str) -> None:
     (content / DIRECTORY).mkdir()
     (content / DIRECTORY / "grub.cfg").write_text(script)
     # The command, not the module: the image is made with what a device's maker would use.
-    run([sys.executable, "-m", "flipside_bootctl", "create", str(content), "A"])
+    run(
+        [sys.executable, "-m", "flipside_bootctl", "create", str(content), "A"],
+        environment={"PYTHONPATH": str(guest.REPOSITORY / "bootctl")},
+    )

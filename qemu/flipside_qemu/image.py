@@ -20,7 +20,7 @@ from flipside_qemu.workbench import Workbench
 VERSION = "1"
 """Part of the cache's key; a change of how the image is made counts it up."""
 BOARD = "qemu-x86_64"
-SIZE = 144 * MIB
+SIZE = 140 * MIB
 INODES = 8192
 UUID = "f11b51de-0000-4000-8000-0000000000a0"
 ARGUMENTS = (
@@ -52,9 +52,7 @@ def build(bench: Workbench, rootfs: RootFs, image: Image) -> Path:
     """The ext4 image, from the cache or freshly made."""
     layer = _layer(bench, rootfs, image)
     plan = Ext4(label="root", uuid=UUID, size=SIZE, writable=False, inodes=INODES)
-    key = key_of(
-        VERSION, bench.toolbox.root.name, rootfs.key, repr(plan), *tree.key_parts(layer)
-    )
+    key = key_of(VERSION, bench.toolbox.root.name, rootfs.key, repr(plan), *tree.key_parts(layer))
 
     def make(place: Path) -> None:
         with tempfile.TemporaryDirectory(dir=place) as name:

@@ -60,24 +60,18 @@ rm -rf "$root"/etc/rc?.d "$root"/etc/init.d "$root"/etc/cron.* "$root"/etc/updat
 rm -f "$root/etc/resolv.conf"
 
 # --- Package management, Perl, translations, documentation: an A/B device is updated as a whole.
-( cd "$root" && rm -rf var/lib/* var/cache/* var/log/* \
-    etc/initramfs-tools etc/perl etc/ssl etc/ca-certificates* etc/logrotate.d \
-    usr/bin/perl* usr/bin/dpkg* usr/bin/apt* usr/bin/sqv usr/bin/openssl usr/bin/localedef \
-    usr/bin/xz* usr/bin/lz* usr/bin/debconf* usr/bin/deb-systemd* usr/bin/gpgv \
-    usr/sbin/dpkg* usr/sbin/*initramfs* \
-    usr/lib/apt usr/lib/dpkg usr/lib/klibc* usr/lib/initramfs-tools usr/lib/init \
-    usr/lib/udev/hwdb.d usr/lib/udev/hwdb.bin usr/lib/systemd/catalog usr/lib/kernel \
-    usr/lib/x86_64-linux-gnu/perl* usr/lib/x86_64-linux-gnu/libapt* \
-    usr/lib/x86_64-linux-gnu/gconv usr/lib/x86_64-linux-gnu/girepository-1.0 \
-    usr/lib/x86_64-linux-gnu/libgirepository* usr/lib/x86_64-linux-gnu/libstdc++* \
-    usr/lib/x86_64-linux-gnu/libbpf* usr/lib/x86_64-linux-gnu/ossl-modules usr/lib/x86_64-linux-gnu/libmvec* \
-    usr/lib/x86_64-linux-gnu/libklibc* usr/lib/x86_64-linux-gnu/libsqlite3* usr/lib/x86_64-linux-gnu/audit \
-    usr/share/perl5 usr/share/zoneinfo usr/share/bash-completion usr/share/keyrings \
-    usr/share/debconf usr/share/common-licenses usr/share/lintian usr/share/bug \
-    usr/share/initramfs-tools usr/share/gettext usr/share/pixmaps usr/share/locale \
-    usr/share/doc usr/share/man usr/share/info usr/share/ca-certificates usr/share/zsh \
-    usr/share/python3 usr/share/sgml* usr/share/xml* usr/share/doc-base usr/share/apport \
-    usr/share/gcc usr/share/dpkg usr/share/applications usr/share/menu usr/share/libc-bin )
+# (etc/apt and etc/dpkg hold files that mmdebstrap removes itself.)
+keep usr/share dbus-1 polkit-1 rauc terminfo
+( cd "$root" && rm -rf var/lib/* var/cache/* var/log/* )
+( cd "$root/etc" && rm -rf initramfs-tools perl ssl ca-certificates* logrotate.d )
+( cd "$root/usr/bin" && rm -rf perl* dpkg* apt* sqv openssl localedef xz* lz* debconf* \
+    deb-systemd* gpgv )
+( cd "$root/usr/sbin" && rm -rf dpkg* ./*initramfs* ldconfig )
+( cd "$root/usr/lib" && rm -rf apt dpkg klibc* initramfs-tools init kernel valgrind \
+    udev/hwdb.d udev/hwdb.bin systemd/catalog systemd/systemd-networkd* systemd/systemd-pcr* )
+# Without libbpf, systemd does not spend a second on finding out that it may not use BPF.
+( cd "$root/usr/lib/x86_64-linux-gnu" && rm -rf perl* libapt* libstdc++* libklibc* libbpf* \
+    libdb-* libsqlite3* libmvec* libgirepository* girepository-1.0 gconv ossl-modules audit )
 
 # --- Python: no tests, no build tools, byte code that is never compared with its source.
 ( cd "$root"/usr/lib/python3/dist-packages && rm -rf gi pygtkcompat ./*.egg-info debpython )
