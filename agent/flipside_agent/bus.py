@@ -9,17 +9,11 @@ forgets futures whose errors asyncio then complains about.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-
-from dbus_next import introspection
-from dbus_next.aio.message_bus import MessageBus
-from dbus_next.constants import BusType, MessageType
-from dbus_next.errors import AuthError, InvalidAddressError
-from dbus_next.message import Message
-from dbus_next.signature import Variant
 
 from flipside_agent.errors import DeviceError
 from flipside_agent.inbox import (
@@ -32,6 +26,17 @@ from flipside_agent.inbox import (
     PeerSilent,
     Signal,
 )
+
+# dbus-next imports GLib's bindings wherever they are installed, and Debian's package brings them:
+# 3 MB in a process that never uses them.  So they are made to look absent before it is imported.
+sys.modules.setdefault("gi", None)  # type: ignore[arg-type]  # None is how Python marks absence
+
+from dbus_next import introspection  # noqa: E402  # has to come after the line above
+from dbus_next.aio.message_bus import MessageBus  # noqa: E402  # likewise
+from dbus_next.constants import BusType, MessageType  # noqa: E402  # likewise
+from dbus_next.errors import AuthError, InvalidAddressError  # noqa: E402  # likewise
+from dbus_next.message import Message  # noqa: E402  # likewise
+from dbus_next.signature import Variant  # noqa: E402  # likewise
 
 CALL_TIMEOUT = 25.0
 """Seconds a peer may take to answer; libdbus has the same default."""
