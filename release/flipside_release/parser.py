@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from flipside_release import __doc__ as description
 from flipside_release.keydir import SIGNER
 
 EXIT_CODES: Final = """\
@@ -23,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line; `command` names the chosen one."""
     whole = argparse.ArgumentParser(
         prog="flipside",
-        description=description,
+        description="Make keys and signed update bundles.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -32,7 +32,6 @@ class TarStream:
         """Add one file, whose size must be known before its bytes."""
         entry = tarfile.TarInfo(name)
         entry.size = size
-        entry.mode = 0o644
         self._stream.write(entry.tobuf(tarfile.GNU_FORMAT))
         left = size
         for chunk in chunks:
@@ -108,12 +107,12 @@ def _forget(stream: IO[bytes]) -> None:
 
 
 def _failure(process: subprocess.Popen[bytes], complaints: IO[bytes]) -> WorkstationError:
-    """What mksquashfs said last before it gave up."""
+    """What mksquashfs said before it gave up."""
     status = process.wait()
     complaints.seek(0)
     lines = [line.strip() for line in complaints.read().decode(errors="replace").splitlines()]
-    last = next((line for line in reversed(lines) if line), "it did not say why").rstrip(".")
+    said = "; ".join(filter(None, lines)) or "it did not say why"
     return WorkstationError(
-        f"mksquashfs failed with status {status}: {last} (version 4.5 or newer is expected, and "
-        "room for the packed image beside the bundle)."
+        f"mksquashfs failed with status {status}: {said[:300]} (version 4.5 or newer is expected, "
+        "and room for the packed image beside the bundle)."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -35,13 +36,20 @@ def refused(
 
 
 def test_json_and_text_tell_the_same_hash(
-    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*arguments, "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["bundle"] == str(tmp_path / "v2.raucb")
     assert record["size"] == (tmp_path / "v2.raucb").stat().st_size
-    assert record["images"][0]["filename"] == "rootfs.ext4"
+    assert record["images"] == [
+        {
+            "slot_class": "rootfs",
+            "filename": "rootfs.ext4",
+            "sha256": hashlib.sha256(image.read_bytes()).hexdigest(),
+            "size": image.stat().st_size,
+        }
+    ]
     assert main(["inspect", record["bundle"]]) == 0
     assert f"manifest hash  {record['manifest_hash']}\n" in capsys.readouterr().out
 
@@ -254,6 +262,20 @@ def test_a_bundle_cut_short_is_told(
     path.write_bytes(path.read_bytes()[:keep])
     assert main(["inspect", str(path)]) == 4
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("key", [b"verity-hash=", b"verity-salt="])
+def test_figures_that_do_not_fit_the_contents_are_told(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], key: bytes
+) -> None:
+    assert main(arguments) == 0
+    path = tmp_path / "v2.raucb"
+    content = bytearray(path.read_bytes())
+    at = content.rindex(key) + len(key)
+    content[at : at + 4] = b"0000" if content[at : at + 4] != b"0000" else b"1111"
+    path.write_bytes(content)
+    assert main(["inspect", str(path)]) == 4
+    assert "its contents are not what was signed" in capsys.readouterr().err
 
 
 def test_a_missing_bundle_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

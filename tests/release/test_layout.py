@@ -49,6 +49,11 @@ def test_a_wrong_tree_size_is_told(change: int) -> None:
         layout(parts.total, parts.cms, parts.tree + change)
 
 
+def test_a_squashfs_without_a_tree_is_told() -> None:
+    with pytest.raises(BundleError, match="4096 bytes are left for the squashfs"):
+        layout(Layout(BLOCK_SIZE, 0, 1000).total, 1000, 0)
+
+
 def test_a_tree_larger_than_the_file_is_told() -> None:
     with pytest.raises(BundleError, match="damaged"):
         layout(100_000, 1000, 2**40)
