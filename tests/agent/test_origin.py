@@ -186,10 +186,8 @@ def test_there_is_one_thing_and_it_can_only_be_got(
 
 
 def _head(origin: Origin, range_: str, more: str = "") -> bytes:
-    bearer = origin.headers["Authorization"]
-    return (
-        f"GET {PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: {bearer}\r\nRange: {range_}\r\n{more}\r\n"
-    ).encode()
+    proof = f"Authorization: {origin.headers['Authorization']}"
+    return f"GET {PATH} HTTP/1.1\r\n{proof}\r\nRange: {range_}\r\n{more}\r\n".encode()
 
 
 def _all(raw: socket.socket) -> bytes:

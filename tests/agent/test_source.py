@@ -147,7 +147,7 @@ def test_it_outlives_a_restart_of_the_server_and_fetches_nothing_twice(scene: Sc
     held_up: list[bytes] = []
     reader = threading.Thread(target=lambda: held_up.append(_read(source)))
     reader.start()
-    scene.web.wait(lambda: scene.web.off_after is None)
+    scene.web.wait(scene.web.is_off)
     _eventually(lambda: source.trouble is not None)
     scene.web.switch_on()
     reader.join(10)

@@ -1,15 +1,30 @@
-"""Bundles laid out as RAUC's, with a payload of chance and a signature of anything."""
+"""Bundles laid out as RAUC's, with a payload of chance and a signature that binds it."""
 
 from __future__ import annotations
 
+import hashlib
 import random
 
 
 def bundle_bytes(size: int, seed: int = 1, signature: bytes = b"") -> bytes:
-    """Return a bundle of so many bytes: payload | signature | its length."""
-    signature = signature or b"CMS %d " % seed * 200
-    payload = size - len(signature) - 8
-    return random.Random(seed).randbytes(payload) + signature + len(signature).to_bytes(8, "big")
+    """Return a bundle of so many bytes: payload | signature | its length.
+
+    Unless another one is given, the signature speaks of the payload, as a CMS does.
+    """
+    length = len(signature) or 1200
+    payload = random.Random(seed).randbytes(size - length - 8)
+    signature = signature or signature_of(payload)
+    return payload + signature + length.to_bytes(8, "big")
+
+
+def signature_of(payload: bytes) -> bytes:
+    """Return the model's signature of a payload."""
+    return hashlib.sha256(payload).hexdigest().encode().ljust(1200, b".")
+
+
+def manifest_hash(bundle: bytes) -> str:
+    """Return what the model's RAUC calls the manifest hash of a bundle."""
+    return hashlib.sha256(bundle[-1208:-8]).hexdigest()
 
 
 class ModelSource:

@@ -100,13 +100,19 @@ class Web:
 
     def switch_off(self) -> None:
         """Vanish: whoever is connected sees the connection end."""
-        server, self._server = self._server, None
+        server = self._server
         if server is None:
             return
-        server.cut_all()
         server.shutdown()
         server.server_close()
         server.cut_all()
+        with self.news:
+            self._server = None
+            self.news.notify_all()
+
+    def is_off(self) -> bool:
+        """Tell whether the power is off."""
+        return self._server is None
 
     def is_idle(self) -> bool:
         """Tell whether nobody is connected."""
@@ -141,6 +147,8 @@ class Web:
             return True
         self.off_after = None
         threading.Thread(target=self.switch_off, daemon=True).start()
+        # Nobody is answered while it goes down, or it would still do everything it was asked.
+        self.wait(self.is_off)
         return False
 
 
