@@ -63,22 +63,14 @@ def _admitting(desk: Desk, view: Callable[..., HTTPResponse]) -> Callable[..., H
 
 
 def _visit(desk: Desk, tenant: str, controller_id: str) -> Visit:
-    request = bottle.request
+    environ = bottle.request.environ
     target = next(iter(desk.store.find(Target, "controller_id", controller_id)), None)
-    admitted = admits(target.token if target else None, request.headers.get("Authorization"))
+    admitted = admits(target.token if target else None, environ.get("HTTP_AUTHORIZATION"))
     if target is None or not admitted or tenant.upper() != TENANT:
         raise UnauthorizedError("the target or its token is unknown")
     desk.contacts.note(controller_id, desk.clock())
-    environ = request.environ
     scheme, host = environ["wsgi.url_scheme"], environ.get("HTTP_HOST", "")
-    return Visit(
-        target=target,
-        links=ddi.links(scheme, host, tenant, controller_id),
-        headers=request.headers,
-        method=environ["REQUEST_METHOD"],
-        body=environ["wsgi.input"],
-        length=-1 if environ.get("wsgi.input_terminated") else max(request.content_length, 0),
-    )
+    return Visit(target, ddi.links(scheme, host, tenant, controller_id), environ)
 
 
 def _refusal(error: DeviceError) -> HTTPResponse:

@@ -17,6 +17,7 @@ from flipside_server.errors import OperatorError
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,128}")
 _SCHEME = "TargetToken "
 _NOBODY = "sha256:" + "0" * 64
+"""No token has this proof."""
 
 
 def new_token() -> str:
@@ -43,5 +44,4 @@ def admits(kept: str | None, authorization: str | None) -> bool:
     # hawkBit matches the scheme with its case and one space; both stock clients send it so.
     given = authorization or ""
     token = given.removeprefix(_SCHEME) if given.startswith(_SCHEME) else ""
-    equal = hmac.compare_digest(proof(token), kept or _NOBODY)
-    return equal and kept is not None and token != ""
+    return hmac.compare_digest(proof(token), kept or _NOBODY)

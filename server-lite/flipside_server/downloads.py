@@ -22,7 +22,7 @@ def get_artifact(desk: Desk, visit: Visit, module_id: str, filename: str) -> HTT
     """GET or HEAD an artifact, whole or one range of it."""
     artifact = _entitled(desk, visit, number(module_id), filename)
     headers = _headers(artifact)
-    if not byte_range.matches(visit.headers.get("If-Match"), headers["ETag"]):
+    if not byte_range.matches(visit.header("If-Match"), headers["ETag"]):
         raise MismatchError("the artifact has another ETag")
     try:
         span = _wanted_span(visit, artifact.size, headers)
@@ -76,7 +76,7 @@ def _wanted_span(visit: Visit, size: int, headers: dict[str, str]) -> Span | Non
     # Range is defined for GET alone (RFC 9110, section 14.2).
     if visit.method != "GET":
         return None
-    if_range = visit.headers.get("If-Range")
+    if_range = visit.header("If-Range")
     if not byte_range.applies(if_range, headers["ETag"], headers["Last-Modified"]):
         return None
-    return byte_range.wanted(visit.headers.get("Range"), size)
+    return byte_range.wanted(visit.header("Range"), size)

@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from bottle import HTTPResponse
 
@@ -31,20 +31,34 @@ class Visit:
 
     target: Target
     links: ddi.Links
-    headers: Mapping[str, str]
-    method: str
-    body: BinaryIO
-    length: int
-    """Bytes of the body; -1 if only its end tells."""
+    environ: Mapping[str, Any]
+    """The WSGI environment."""
+
+    @property
+    def method(self) -> str:
+        """GET, HEAD, PUT or POST."""
+        return str(self.environ["REQUEST_METHOD"])
+
+    def header(self, name: str) -> str | None:
+        """A header as it came; Bottle's own reading of them fails on what is no UTF-8."""
+        value: str | None = self.environ.get("HTTP_" + name.upper().replace("-", "_"))
+        return value
 
     def document(self) -> object:
         """The JSON body."""
-        if self.length > LARGEST_BODY:
-            raise MalformedError(f"the body is larger than {LARGEST_BODY} bytes")
         try:
-            return json.loads(self.body.read(self.length if self.length >= 0 else LARGEST_BODY))
+            return json.loads(self._body())
         except (ValueError, RecursionError) as error:
             raise MalformedError("the body is not JSON") from error
+
+    def _body(self) -> bytes:
+        body: BinaryIO = self.environ["wsgi.input"]
+        if self.environ.get("wsgi.input_terminated"):
+            return body.read(LARGEST_BODY)
+        length = int(self.environ.get("CONTENT_LENGTH") or 0)
+        if not 0 <= length <= LARGEST_BODY:
+            raise MalformedError(f"the body has not 0 to {LARGEST_BODY} bytes")
+        return body.read(length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +109,7 @@ def number(text: str) -> int:
 
 def answer(visit: Visit, document: ddi.Document) -> HTTPResponse:
     """The document, under the name of JSON that the device asked for."""
-    hal = "application/hal+json" in visit.headers.get("Accept", "")
+    hal = "application/hal+json" in (visit.header("Accept") or "")
     kind = "application/hal+json" if hal else "application/json"
     return HTTPResponse(json.dumps(document).encode(), 200, json_headers(kind))
 

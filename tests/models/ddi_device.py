@@ -28,6 +28,8 @@ class Answer:
     status: int
     headers: Headers
     body: bytes
+    largest_block: int = 0
+    """Bytes of the largest piece that the application gave at once."""
 
     @property
     def json(self) -> Any:
@@ -159,9 +161,11 @@ def _answer(app: Any, environ: dict[str, Any]) -> Answer:
     def start_response(status: str, headers: list[tuple[str, str]], _: Any = None) -> None:
         heard.update(status=int(status[:3]), headers={key.lower(): text for key, text in headers})
 
-    blocks = app(environ, start_response)
+    answer = app(environ, start_response)
     try:
-        return Answer(body=b"".join(blocks), **heard)
+        blocks = list(answer)
     finally:
-        if hasattr(blocks, "close"):
-            blocks.close()
+        if hasattr(answer, "close"):
+            answer.close()
+    largest = max((len(block) for block in blocks), default=0)
+    return Answer(body=b"".join(blocks), largest_block=largest, **heard)

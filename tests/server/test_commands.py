@@ -8,8 +8,10 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import tracemalloc
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,13 @@ import pytest
 from flipside_server.cli import main
 from flipside_server.control_socket import control_application
 from flipside_server.directory import short_path
+from flipside_server.errors import OperatorError
 from flipside_server.listener import listening, unix_listener
 from flipside_server.orders import Subject
 from flipside_server.premises import occupied
 from flipside_server.table import aligned, printable
+from flipside_server.target import Target
+from models.ddi_device import House
 from models.server_process import command, environment
 
 CONTENT = b"firmware of some size " * 200_000
@@ -128,6 +133,38 @@ def test_commands_do_the_same_with_and_without_a_server(shell: Shell, served: bo
             assert told.startswith(f"flipside-server: {complaint}")
         assert [one["state"] for one in shell.shown("actions")] == ["canceling"]
         assert len(shell.shown("artifacts")) == 1
+
+
+def test_a_refused_file_is_never_in_memory(shell: Shell) -> None:
+    shell.add_artifact("1.0")
+    with shell.firmware.open("wb") as file:
+        file.truncate(64 << 20)
+    named = ["--name", "os", "--version", "1.0"]
+    with taking_orders(shell.data):
+        tracemalloc.start()
+        code, _, told = shell.run("artifact", "add", shell.firmware, *named)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert (code, "exists already" in told) == (3, True)
+    assert peak < 16 << 20
+
+
+def test_one_name_is_given_once_to_many_who_ask(house: House) -> None:
+    start, added = threading.Barrier(16), []
+
+    def add() -> None:
+        start.wait()
+        with suppress(OperatorError):
+            added.append(house.device("pi-1"))
+
+    threads = [threading.Thread(target=add) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(added) == 1
+    assert house.store.count(Target, "controller_id", "pi-1") == 1
+    assert added[0].get().status == 200
 
 
 def test_a_token_may_be_given_by_file_or_stdin(
@@ -244,7 +281,7 @@ def test_a_server_that_breaks_off_is_told(shell: Shell) -> None:
     assert "broke off" in told
 
 
-def test_a_command_of_another_version_is_refused(shell: Shell, house: Any) -> None:
+def test_a_command_of_another_version_is_refused(house: House) -> None:
     environ = {
         "REQUEST_METHOD": "POST",
         "PATH_INFO": "/",

@@ -6,7 +6,6 @@ The names C1 to C20 are those of the conformance cases that the clients' behavio
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import threading
 from typing import Any
@@ -61,16 +60,6 @@ def test_c17_a_malformed_body_is_told_in_json(device: Device, body: bytes) -> No
     assert answer.status == 400
     assert set(answer.json) == {"exceptionClass", "errorCode", "message"}
     assert answer.json["errorCode"] == "hawkbit.server.error.rest.body.notReadable"
-
-
-def test_a_body_without_an_announced_end_is_read_to_its_end(house: House, device: Device) -> None:
-    device.headers["X-Chunked"] = "yes"
-    payload = json.dumps({"data": {"a": "1"}}).encode()
-    environ = device._environ("PUT", device.base() + "/configData", payload)
-    environ |= {"wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
-    environ["HTTP_AUTHORIZATION"] = f"TargetToken {device.token}"
-    list(house.app(environ, lambda *_: None))
-    assert house.show(Subject.TARGETS)[0]["attributes"] == {"a": "1"}
 
 
 def test_c4_an_action_id_is_a_small_decimal_in_a_string(house: House) -> None:
@@ -267,7 +256,8 @@ def test_c10_conditions(device: Device, action: int) -> None:
     # hawkBit answers 412 to its own ETag; RFC 9110 says that the range is served.
     assert device.get(href, **one, **{"If-Match": etag}).status == 206
     assert device.get(href, **one, **{"If-Match": '"stale"'}).status == 412
-    assert device.call("HEAD", href, headers=one).status == 200
+    head = device.call("HEAD", href, headers=one)
+    assert (head.status, head.headers["content-length"]) == (200, str(len(FIRMWARE)))
 
 
 def test_several_ranges_get_the_whole_file(device: Device, action: int) -> None:
@@ -278,11 +268,9 @@ def test_several_ranges_get_the_whole_file(device: Device, action: int) -> None:
 def test_a_large_artifact_comes_in_bounded_pieces(house: House, device: Device) -> None:
     content = bytes(7) + b"end" * 1_000_000
     key = house.assign("pi-1", house.release("1.0", content))
-    environ = device._environ("GET", device.download(key), b"")
-    environ["HTTP_AUTHORIZATION"] = f"TargetToken {device.token}"
-    blocks = list(house.app(environ, lambda *_: None))
-    assert b"".join(blocks) == content
-    assert max(len(block) for block in blocks) < 1 << 20
+    answer = device.get(device.download(key))
+    assert answer.body == content
+    assert answer.largest_block < 1 << 20
 
 
 def test_the_md5sum_beside_an_artifact(device: Device, action: int) -> None:

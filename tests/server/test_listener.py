@@ -29,6 +29,7 @@ from flipside_server.listener import (
     tls_context,
     unix_listener,
 )
+from flipside_server.orders import Subject
 from models.ddi_device import FIRMWARE, Device, House
 
 HERE = Address("127.0.0.1", 0)
@@ -64,6 +65,18 @@ def test_a_kept_connection_carries_many_requests(house: House, device: Device, a
         connection.close()
 
 
+def test_a_body_in_chunks_is_read(house: House, device: Device) -> None:
+    with served(house.app) as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        headers = {"Authorization": f"TargetToken {device.token}"}
+        path = "/DEFAULT/controller/v1/pi-1/configData"
+        connection.request("PUT", path, iter([b'{"data":', b'{"a":"1"}}']), headers)
+        response = connection.getresponse()
+        assert (response.status, response.read()) == (200, b"")
+        connection.close()
+    assert house.show(Subject.TARGETS)[0]["attributes"] == {"a": "1"}
+
+
 def test_more_clients_than_threads_are_all_answered(house: House, device: Device) -> None:
     answers: list[bytes] = []
 
@@ -89,6 +102,10 @@ def test_more_clients_than_threads_are_all_answered(house: House, device: Device
         (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", b"414"),
         (b"GET / HTTP/1.1\r\n" + b"A: " + b"b" * 70_000 + b"\r\n\r\n", b"413"),
         (b"PUT / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", b"413"),
+        (
+            b"PUT /DEFAULT/controller/v1/pi-1/configData HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+            b"401",
+        ),
         (b"GET /DEFAULT/controller/v1/pi-1 HTTP/1.0\r\n\r\n", b"401"),
     ],
 )

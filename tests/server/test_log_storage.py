@@ -179,6 +179,7 @@ try:
     storage.append([("t", "2", {"text": "x" * 9000})])
 except StorageFullError as error:
     print(error)
+assert Path(sys.argv[1]).stat().st_size < 100
 storage.append([("t", "3", {"text": "fits again"})])
 assert set(storage.read()["t"]) == {"1", "3"}
 """
@@ -233,6 +234,28 @@ def test_every_write_is_flushed_before_it_is_acknowledged(
         storage.append([("t", str(number), {})])
         assert flushed[-1] == path.stat().st_size
     assert len(flushed) == 5
+
+
+def test_a_rewritten_file_is_flushed_before_and_its_name_after_the_rename(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    LogStorage.open(path).close()
+    done: list[str] = []
+    flush, rename = os.fsync, Path.replace
+
+    def flushed(file: int) -> None:
+        done.append("folder" if os.path.isdir(file) else "file")  # noqa: PTH112 - a descriptor
+        flush(file)
+
+    def renamed(old: Path, new: Path) -> Path:
+        done.append("rename")
+        return rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(Path, "replace", renamed)
+    storage = LogStorage.open(path)
+    storage.write({"t": {"1": {}}})
+    assert done == ["file", "rename", "folder"]
 
 
 BUSY = """
