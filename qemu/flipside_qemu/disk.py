@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flipside_qemu import esp, filesystem, tree
-from flipside_qemu.cache import key_of
+from flipside_qemu.cache import key_of, recipe
 from flipside_qemu.filesystem import MIB, Ext4
 from flipside_qemu.tree import Directory, File, Layer
 from flipside_qemu.workbench import Workbench
 
-VERSION = "1"
-"""Part of the cache's key; a change of how the data partition is made counts it up."""
 GUID = "f11b51de-0000-4000-8000-0000000000{:02x}"
 SECTOR = 512
 AGENT = 900
@@ -108,7 +106,12 @@ def _data(bench: Workbench, provision: Mapping[str, bytes]) -> Path:
     }
     size = PARTITIONS[-1].size
     plan = Ext4(label="data", uuid=GUID.format(0x14), size=size, writable=True, inodes=4096)
-    key = key_of(VERSION, bench.toolbox.root.name, repr(plan), *tree.key_parts(layer))
+    key = key_of(
+        recipe(__file__, filesystem.__file__, tree.__file__),
+        bench.toolbox.root.name,
+        repr(plan),
+        *tree.key_parts(layer),
+    )
 
     def make(place: Path) -> None:
         with tempfile.TemporaryDirectory() as name:

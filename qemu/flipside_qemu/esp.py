@@ -7,12 +7,10 @@ import tempfile
 from pathlib import Path
 
 from flipside_qemu import filesystem, guest
-from flipside_qemu.cache import key_of
+from flipside_qemu.cache import key_of, recipe
 from flipside_qemu.toolbox import run
 from flipside_qemu.workbench import Workbench
 
-VERSION = "1"
-"""Part of the cache's key; a change of how the partition is made counts it up."""
 SIZE = 32 * filesystem.MIB
 SERIAL = 0xF11B51DE
 SCRIPT = guest.REPOSITORY / "bootctl" / "grub" / "grub.cfg"
@@ -27,7 +25,7 @@ MODULES = (
 def build(bench: Workbench) -> Path:
     """The image of the partition, from the cache or freshly made."""
     script = guest.text(SCRIPT)
-    key = key_of(VERSION, bench.toolbox.root.name, script, *MODULES)
+    key = key_of(recipe(__file__, filesystem.__file__), bench.toolbox.root.name, script, *MODULES)
 
     def make(place: Path) -> None:
         with tempfile.TemporaryDirectory() as name:

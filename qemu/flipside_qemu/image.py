@@ -7,18 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flipside_qemu import filesystem, guest, initramfs, tree
-from flipside_qemu.bytecode import compiled
-from flipside_qemu.cache import key_of
+from flipside_qemu import bytecode, filesystem, guest, initramfs, tree, units
+from flipside_qemu.cache import key_of, recipe
 from flipside_qemu.filesystem import MIB, Ext4
 from flipside_qemu.rootfs import RootFs
 from flipside_qemu.toolbox import run
 from flipside_qemu.tree import Directory, File, Layer, Link
-from flipside_qemu.units import enabled
 from flipside_qemu.workbench import Workbench
 
-VERSION = "1"
-"""Part of the cache's key; a change of how the image is made counts it up."""
 BOARD = "qemu-x86_64"
 SIZE = 140 * MIB
 INODES = 8192
@@ -52,12 +48,25 @@ def build(bench: Workbench, rootfs: RootFs, image: Image) -> Path:
     """The ext4 image, from the cache or freshly made."""
     layer = _layer(bench, rootfs, image)
     plan = Ext4(label="root", uuid=UUID, size=SIZE, writable=False, inodes=INODES)
-    key = key_of(VERSION, bench.toolbox.root.name, rootfs.key, repr(plan), *tree.key_parts(layer))
+    key = key_of(
+        recipe(
+            __file__,
+            filesystem.__file__,
+            tree.__file__,
+            initramfs.__file__,
+            bytecode.__file__,
+            units.__file__,
+        ),
+        bench.toolbox.root.name,
+        rootfs.key,
+        repr(plan),
+        *tree.key_parts(layer),
+    )
 
     def make(place: Path) -> None:
         with tempfile.TemporaryDirectory(dir=place) as name:
             archive = Path(name) / "root.tar"
-            tree.overlay(rootfs.archive, {**layer, **compiled(rootfs, layer)}, archive)
+            tree.overlay(rootfs.archive, {**layer, **bytecode.compiled(rootfs, layer)}, archive)
             filesystem.make_ext4(bench.toolbox, plan, archive, place / "root.ext4")
 
     return bench.cache.entry("image", key, 16, make) / "root.ext4"
@@ -73,7 +82,7 @@ def _layer(bench: Workbench, rootfs: RootFs, image: Image) -> Layer:
         "etc/rauc/keyring.pem": File(image.keyring),
         **image.files,
     }
-    return {**enabled(layer), **layer}
+    return {**units.enabled(layer), **layer}
 
 
 def _device_rooms() -> dict[str, File | Link | Directory]:
