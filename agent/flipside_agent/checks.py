@@ -19,6 +19,10 @@ POLL = 1.0
 """Seconds until something that is on its way is looked at again."""
 
 
+FIRST_OF_SYSTEMD = 200
+"""From here on exit statuses are systemd's own, systemd.exec(5) "Process Exit Codes"."""
+
+
 class Weight(StrEnum):
     """What follows if a check fails."""
 
@@ -229,6 +233,8 @@ def _escaped(character: str) -> str:
 
 def _ending(end: RunEnd) -> str:
     match end.result:
+        case "exit-code" if end.status >= FIRST_OF_SYSTEMD:
+            return f"systemd could not run it (status {end.status})"
         case "exit-code":
             return f"exit status {end.status}"
         case "signal" | "core-dump":

@@ -7,19 +7,29 @@ import logging
 
 from flipside_agent.rauc_dialect import readable
 
+LOOKS = 3
+PAUSE = 0.3
+"""Seconds between two looks: what a process says last may arrive after the news of its end."""
 TIMEOUT = 10.0
-"""Seconds that the journal may take; its answer is a nicety."""
+"""Seconds that the journal may take for an answer, which is a nicety."""
 
 log = logging.getLogger(__name__)
 
 
 async def last_line(invocation: str) -> str:
     """The last line that a run of a unit wrote, or nothing if the journal does not say."""
-    argv = ("journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=1")
+    for look in range(LOOKS):
+        await asyncio.sleep(PAUSE if look else 0)
+        line = readable(await _asked(f"_SYSTEMD_INVOCATION_ID={invocation}"))
+        if line:
+            return line
+    return ""
+
+
+async def _asked(match: str) -> str:
     try:
         reader = await asyncio.create_subprocess_exec(
-            *argv,
-            f"_SYSTEMD_INVOCATION_ID={invocation}",
+            *("journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=1", match),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -31,7 +41,13 @@ async def last_line(invocation: str) -> str:
         async with asyncio.timeout(TIMEOUT):
             output, _ = await reader.communicate()
     except TimeoutError:
+        return ""
+    finally:
+        await _reap(reader)
+    return output.decode("utf-8", "replace")
+
+
+async def _reap(reader: asyncio.subprocess.Process) -> None:
+    if reader.returncode is None:
         reader.kill()
         await reader.wait()
-        return ""
-    return readable(output.decode("utf-8", "replace"))
