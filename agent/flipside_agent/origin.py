@@ -50,7 +50,7 @@ class Origin:
         self._source = source
         self._hold = hold
         """Seconds; RAUC's own patience ends at 300, the time-out of its block device."""
-        self._bearer = os.urandom(24).hex()
+        self._proof = f"Bearer {os.urandom(24).hex()}"
         self._listener: socket.socket | None = None
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -65,7 +65,7 @@ class Origin:
     @property
     def headers(self) -> dict[str, str]:
         """What a request must carry."""
-        return {"Authorization": f"Bearer {self._bearer}"}
+        return {"Authorization": self._proof}
 
     def start(self) -> None:
         """Begin to serve, on a port that nobody can know before."""
@@ -115,7 +115,7 @@ class Origin:
     def _converse(self, connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.settimeout(_MANNERS)
-        received = b""
+        received, known = b"", False
         while True:
             head, received = _next_head(connection, received)
             if head is None:
@@ -124,16 +124,21 @@ class Origin:
             if request is None:
                 _send_head(connection, b"400 Bad Request")
                 return
+            if not self._is_known(request):
+                _send_head(connection, b"401 Unauthorized", extra=b"WWW-Authenticate: Bearer\r\n")
+                return
+            if not known:
+                connection.settimeout(None)
+                known = True
             if not self._answer(connection, request) or request.last:
                 return
 
+    def _is_known(self, request: Request) -> bool:
+        offered = request.headers.get("authorization", "")
+        return hmac.compare_digest(offered.encode("latin-1"), self._proof.encode())
+
     def _answer(self, connection: socket.socket, request: Request) -> bool:
-        """Answer a request and tell whether the connection can serve another."""
-        offered = request.headers.get("authorization", "").encode("latin-1")
-        if not hmac.compare_digest(offered, f"Bearer {self._bearer}".encode()):
-            _send_head(connection, b"401 Unauthorized", extra=b"WWW-Authenticate: Bearer\r\n")
-            return False
-        connection.settimeout(None)
+        """Answer a known client and tell whether the connection can serve another request."""
         if request.target != PATH:
             _send_head(connection, b"404 Not Found")
         elif request.method == "HEAD":

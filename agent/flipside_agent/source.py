@@ -102,17 +102,25 @@ class RemoteSource:
         """Return exactly these bytes, waiting for them until ``deadline`` (monotonic clock)."""
         wanted = Range(offset, offset + length)
         with self._changed:
-            self._demands.append(wanted)
             self._plan = readahead.reading(self._plan, wanted)
-            self._changed.notify_all()
-            self._changed.wait_for(
-                lambda: self._over or not missing(self._store.held, wanted),
-                timeout=deadline - time.monotonic(),
-            )
-            self._demands.remove(wanted)
-            if self._over or missing(self._store.held, wanted):
-                raise self.trouble or NetworkError(f"no answer from {self._along.site} in time")
+            if missing(self._store.held, wanted):
+                self._await(wanted, deadline)
+            elif self._plan.stream is not None:
+                self._changed.notify_all()  # it may run further ahead now
+            if self._over:
+                raise self.trouble or NetworkError("the bundle is closed")
             return self._store.read(wanted)
+
+    def _await(self, wanted: Range, deadline: float) -> None:
+        self._demands.append(wanted)
+        self._changed.notify_all()
+        came = self._changed.wait_for(
+            lambda: self._over or not missing(self._store.held, wanted),
+            timeout=deadline - time.monotonic(),
+        )
+        self._demands.remove(wanted)
+        if not came:
+            raise self.trouble or NetworkError(f"no answer from {self._along.site} in time")
 
     def close(self) -> None:
         """End fetching and reading; what is spooled stays spooled."""

@@ -43,8 +43,10 @@ class Spool:
 
     def read(self, wanted: Range) -> bytes:
         """Return bytes that are held."""
-        with _told("read"):
+        try:
             found = os.pread(self._data, wanted.length, wanted.start)
+        except OSError as error:
+            raise DeviceError(f"the spool cannot be read: {error.strerror}") from error
         if len(found) != wanted.length:
             raise DeviceError(f"the spool ends before byte {wanted.stop}, which it should hold")
         return found

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flipside_agent import ddi, feedback
@@ -252,6 +252,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["id", "deployment", "_links", "config"]), JSON, max_size=4))
 def test_any_json_is_an_answer_or_somebodys_fault(document: dict[str, object]) -> None:
     document = {**document, "id": "8"}

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flipside_agent.errors import (
@@ -301,12 +301,14 @@ def _port_was(connection: http.client.HTTPConnection) -> int:
     return connection.port
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_request_or_none(head: bytes) -> None:
     request = request_of(head)
     assert request is None or request.method.isalpha()
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20))
 def test_a_request_says_what_it_says(value: str) -> None:
     head = f"GET /x HTTP/1.1\r\nX-Value:  {value}\t\r\nConnection: Close".encode()

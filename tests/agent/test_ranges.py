@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flipside_agent.errors import ServerError
@@ -39,6 +39,7 @@ def _held(news: list[Range]) -> Ranges:
     return held
 
 
+@settings(deadline=None)
 @given(st.lists(RANGE, max_size=12))
 def test_adding_is_the_union_in_its_shortest_form(news: list[Range]) -> None:
     held = _held(news)
@@ -48,6 +49,7 @@ def test_adding_is_the_union_in_its_shortest_form(news: list[Range]) -> None:
     assert total(held) == len(_bytes(*news))
 
 
+@settings(deadline=None)
 @given(st.lists(RANGE, max_size=12), RANGE)
 def test_what_is_missing_is_the_difference(news: list[Range], wanted: Range) -> None:
     gaps = missing(_held(news), wanted)
@@ -56,6 +58,7 @@ def test_what_is_missing_is_the_difference(news: list[Range], wanted: Range) -> 
     assert all(gap.length > 0 for gap in gaps)
 
 
+@settings(deadline=None)
 @given(RANGE, st.integers(1, 16))
 def test_widening_covers_and_stays_within(wanted: Range, grain: int) -> None:
     wide = widened(wanted, grain, SIZE)
@@ -91,6 +94,7 @@ def test_what_cannot_be_given_is_refused(header: str) -> None:
     assert requested(header, 100) is None
 
 
+@settings(deadline=None)
 @given(RANGE.filter(lambda one: one.length > 0))
 def test_headers_say_what_they_are_read_as(wanted: Range) -> None:
     assert requested(range_header(wanted), SIZE) == wanted

@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flipside_agent import spoolmap
@@ -188,12 +188,14 @@ def _union(ranges: list[Range]) -> Ranges:
     return held
 
 
+@settings(deadline=None)
 @given(RANGES)
 def test_a_map_says_what_was_put_on_it(ranges: list[Range]) -> None:
     raw = _mapped(ranges)
     assert spoolmap.held_in(raw, KEY, 1000) == (_union(ranges), len(raw))
 
 
+@settings(deadline=None)
 @given(RANGES, st.integers(0, 300))
 def test_a_torn_map_holds_what_was_whole(ranges: list[Range], cut: int) -> None:
     raw = _mapped(ranges)
@@ -204,6 +206,7 @@ def test_a_torn_map_holds_what_was_whole(ranges: list[Range], cut: int) -> None:
     assert sound in (0, spoolmap.HEADER_BYTES + len(ranges[: max(0, left)]) * spoolmap.RECORD_BYTES)
 
 
+@settings(deadline=None)
 @given(RANGES.filter(bool), st.data())
 def test_a_spoiled_byte_never_makes_it_hold_more(ranges: list[Range], data: st.DataObject) -> None:
     raw = bytearray(_mapped(ranges))
