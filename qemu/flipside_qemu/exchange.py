@@ -2,8 +2,8 @@
 
 A serial line carries everything at once: the echo of what was typed, the shell's prompts, the
 command's output, and lines of the kernel in the middle of all that, even in the middle of a word.
-So a shell function frames the output with markers. What is typed to call it does not contain them,
-and where they are defined they are split by quotes, so no echo is ever taken for an answer.
+So a shell function frames the output with markers that bear the command's token. What is typed
+contains no whole marker, split by a variable or by quotes, so no echo is taken for an answer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ KERNEL_LINE = re.compile(KERNEL_PREFIX + r"[^\n]*\n")
 # A subshell, so that `exit` and `cd` end with the command; eval, so that a syntax error is the
 # command's and not the console's; no input, so that a question fails instead of hanging.
 _FUNCTION = (
-    "_run() { echo '@be''gin' $1; (eval \"$2\") </dev/null 2>&1; echo '@e''nd' $1 $?; };"
+    '_run() { echo @begin $1; (eval "$2") </dev/null 2>&1; echo @end $1 $?; };'
     " echo '@re''ady' {token}"
 )
 

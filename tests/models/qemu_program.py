@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,9 @@ class Emulator:
             self.tell({"event": "SHUTDOWN", "data": {"guest": True}})
             if self.guest:
                 self.guest.stop()
+            self.console.close()
+            time.sleep(0.1)  # QEMU has more to do then: its own caches of the disk, for one
+            self.disk["flushed"] = True
             sys.exit(0)
 
     def obey(self, order: dict[str, Any]) -> None:

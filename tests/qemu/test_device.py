@@ -104,6 +104,17 @@ class TestPower:
         device.shut_down()
         assert not device.has_power()
 
+    def test_a_device_that_shuts_itself_down_is_let_finish(
+        self, device: Device, tmp_path: Path
+    ) -> None:
+        device.boot()
+        with pytest.raises(ShellLostError):
+            device.shell.run("poweroff")
+        with pytest.raises(PowerError):
+            device.shell.wait_for("never")
+        assert not device.has_power()
+        assert json.loads((tmp_path / "device/disk.qcow2").read_text())["flushed"]
+
     def test_reset_leads_to_another_shell(self, device: Device) -> None:
         device.boot()
         shell = device.shell.check("echo $$")
@@ -143,6 +154,7 @@ class TestPower:
         device.power_cut()
         with pytest.raises(DeadlineError, match="never"):
             device.boot()
+        assert not device.has_power()
 
 
 class TestPlaces:
