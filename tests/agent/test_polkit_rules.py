@@ -19,59 +19,51 @@ LOGIN = "org.freedesktop.login1."
 POLKITD = """
 const rules = [];
 const polkit = {Result: {YES: "yes", NOT_HANDLED: "not handled"}, addRule: r => rules.push(r)};
-const [source, id, details, user] = JSON.parse(require("fs").readFileSync(0));
+const [source, questions] = JSON.parse(require("fs").readFileSync(0));
 eval(source);
-const action = {id, lookup: key => details[key]};
-process.stdout.write(rules[0](action, {user}));
+const answer = ([id, details, user]) => rules[0]({id, lookup: key => details[key]}, {user});
+process.stdout.write(JSON.stringify(questions.map(answer)));
 """
 
+Question = tuple[str, dict[str, str], str]
+CHECK = "flipside-check@wanted-x.service"
 
-def _result(action: str, details: dict[str, str], user: str = "flipside") -> str:
+
+def _unit(unit: str, verb: str, user: str = "flipside") -> Question:
+    return (UNITS, {"unit": unit, "verb": verb}, user)
+
+
+YES: list[Question] = [
+    _unit(r"flipside-check@required-10\x2dnetwork.service", "start"),
+    _unit(CHECK, "stop"),
+    (LOGIN + "reboot", {}, "flipside"),
+    (LOGIN + "reboot-multiple-sessions", {}, "flipside"),
+]
+NO: list[Question] = [
+    _unit(CHECK, "restart"),
+    _unit(CHECK, "set-property"),
+    _unit("flipside-check@../ssh.service", "start"),
+    _unit("flipside-check@x.service\nssh.service", "start"),
+    _unit("x-flipside-check@x.service", "start"),
+    _unit("flipside-agent.service", "restart"),
+    _unit("ssh.service", "stop"),
+    _unit(CHECK, "start", user="nobody"),
+    (UNITS, {}, "flipside"),
+    (LOGIN + "reboot-ignore-inhibit", {}, "flipside"),
+    (LOGIN + "power-off", {}, "flipside"),
+    (LOGIN + "reboot", {}, "nobody"),
+]
+
+
+def test_the_agent_may_run_its_checks_and_reboot_and_nothing_else() -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("node is not installed, which runs polkit's rules here (apt install nodejs)")
-    question = json.dumps([RULES.read_text(), action, details, user])
-    return subprocess.run(
-        [node, "-e", POLKITD], input=question, capture_output=True, text=True, check=True
-    ).stdout
-
-
-@pytest.mark.parametrize(
-    ("unit", "verb", "answer"),
-    [
-        (r"flipside-check@required-10\x2dnetwork.service", "start", "yes"),
-        (r"flipside-check@wanted-x.service", "stop", "yes"),
-        (r"flipside-check@wanted-x.service", "restart", "not handled"),
-        (r"flipside-check@wanted-x.service", "set-property", "not handled"),
-        (r"flipside-check@../ssh.service", "start", "not handled"),
-        ("flipside-check@x.service\nssh.service", "start", "not handled"),
-        ("x-flipside-check@x.service", "start", "not handled"),
-        ("flipside-agent.service", "restart", "not handled"),
-        ("ssh.service", "stop", "not handled"),
-    ],
-)
-def test_only_checks_may_be_run(unit: str, verb: str, answer: str) -> None:
-    assert _result(UNITS, {"unit": unit, "verb": verb}) == answer
-
-
-def test_a_question_without_a_unit_is_not_ours() -> None:
-    assert _result(UNITS, {}) == "not handled"
-
-
-@pytest.mark.parametrize(
-    ("action", "answer"),
-    [
-        ("reboot", "yes"),
-        ("reboot-multiple-sessions", "yes"),
-        ("reboot-ignore-inhibit", "not handled"),
-        ("power-off", "not handled"),
-    ],
-)
-def test_reboot_is_all_that_logind_grants(action: str, answer: str) -> None:
-    assert _result(LOGIN + action, {}) == answer
-
-
-def test_nobody_else_gains_anything() -> None:
-    unit = {"unit": "flipside-check@wanted-x.service", "verb": "start"}
-    assert _result(UNITS, unit, user="nobody") == "not handled"
-    assert _result(LOGIN + "reboot", {}, user="nobody") == "not handled"
+    answer = subprocess.run(
+        [node, "-e", POLKITD],
+        input=json.dumps([RULES.read_text(), YES + NO]),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(answer.stdout) == ["yes"] * len(YES) + ["not handled"] * len(NO)
