@@ -62,6 +62,15 @@ install-device: ## install the device's rooms below DESTDIR, for image builders 
 	printf '%s\n' "$$BOOTCTL_ENTRY" > "$(DESTDIR)/usr/bin/flipside-bootctl"
 	chmod 755 "$(DESTDIR)/usr/bin/flipside-agent" "$(DESTDIR)/usr/bin/flipside-bootctl"
 	install -D -m 644 -t "$(DESTDIR)/etc/rauc" hal/rauc/$(BOARD)/system.conf
+	install -D -m 644 -t "$(UNITS)" agent/systemd/*.service agent/systemd/*.timer
+	install -D -m 644 -t "$(UNITS)/rauc.service.d" agent/systemd/rauc.service.d/*.conf
+	install -D -m 644 -t "$(DESTDIR)/usr/lib/flipside" agent/systemd/data.tmpfiles
+	install -D -m 644 agent/systemd/flipside.tmpfiles "$(DESTDIR)/usr/lib/tmpfiles.d/flipside.conf"
+	install -D -m 644 agent/systemd/flipside.sysusers "$(DESTDIR)/usr/lib/sysusers.d/flipside.conf"
+	install -D -m 644 -t "$(DESTDIR)/usr/share/polkit-1/rules.d" agent/polkit/*.rules
+	install -D -m 644 -t "$(DESTDIR)/etc/dbus-1/system.d" agent/dbus/*.conf
+	install -D -m 644 -t "$(DESTDIR)/etc/flipside" agent/config/*.toml
+	install -d "$(DESTDIR)/etc/flipside/health.d/required" "$(DESTDIR)/etc/flipside/health.d/wanted"
 
 clean: ## remove what tests and tools left here; the cache stays
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache

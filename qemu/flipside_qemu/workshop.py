@@ -19,7 +19,7 @@ from flipside_qemu.errors import HostError
 from flipside_qemu.image import Image
 from flipside_qemu.rootfs import RootFs
 from flipside_qemu.story import Chapter, Flaw
-from flipside_qemu.tree import Layer
+from flipside_qemu.tree import File, Layer
 from flipside_qemu.workbench import Workbench
 
 NAME = "flipside-demo"
@@ -27,6 +27,24 @@ NAME = "flipside-demo"
 TARGET = "unit-1"
 """Controller id of the device."""
 COMPATIBLE = "flipside-qemu-x86_64"
+_POLICY = """\
+# The policy of the demonstration device. Its server and its name are in /data/flipside/device.toml.
+[health]
+units = ["dbus.service"]
+deadline = 120
+retries = 1
+pause = 2
+"""
+_TALK = "[Service]\nStandardError=journal+console\n"
+_HURRY = "[Timer]\nOnBootSec=\nOnBootSec=4min\n"
+_UNITS = "usr/lib/systemd/system"
+SHOWN: Layer = {
+    "etc/flipside/agent.toml": File(_POLICY.encode()),
+    f"{_UNITS}/flipside-agent.service.d/talk.conf": File(_TALK.encode()),
+    f"{_UNITS}/flipside-trial.timer.d/hurry.conf": File(_HURRY.encode()),
+}
+"""What is laid into images that somebody watches: an agent that talks on the console, and a short
+deadline for trials."""
 _COMMAND = (sys.executable, "-m", "flipside_release")
 _FORGER = "forger"
 _OWNER = "owner"
@@ -100,9 +118,9 @@ class Workshop:
         (place / "facts.json").write_text(facts)
 
 
-def equip(bench: Workbench, suite: str = "trixie", files: Layer | None = None) -> Workshop:
+def equip(bench: Workbench, suite: str = "trixie", files: Layer = SHOWN) -> Workshop:
     """A workshop for devices of a Debian suite."""
-    return Workshop(bench, rootfs.build(bench.cache, suite), files or {})
+    return Workshop(bench, rootfs.build(bench.cache, suite), files)
 
 
 def flaw_layer(flaw: Flaw) -> Layer:
