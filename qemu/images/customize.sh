@@ -32,6 +32,8 @@ rm "$root/modules.keep"
 chroot "$root" depmod "$release"
 mv "$root/boot/vmlinuz-$release" "$root/boot/vmlinuz"
 keep boot vmlinuz
+# From Debian 14 on the kernel is beside its modules too.
+( cd "$root/usr/lib/modules/$release" && rm -rf vmlinuz System.map config build source )
 rm -f "$root"/vmlinuz* "$root"/initrd.img*
 
 # --- The agent's user, with the same numbers in every image: files on /data outlive a slot.
