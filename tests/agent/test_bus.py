@@ -100,9 +100,13 @@ def test_a_missing_bus_is_lost_and_found_when_it_comes(tmp_path: Path) -> None:
 def test_a_bus_that_hangs_up_during_authentication_does_not_spin(tmp_path: Path) -> None:
     """dbus-next alone would read nothing for ever without yielding to anybody."""
 
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()  # otherwise the kernel would call it a reset
+        writer.close()
+
     async def story() -> None:
         path = str(tmp_path / "rude")
-        server = await asyncio.start_unix_server(lambda _, writer: writer.close(), path)
+        server = await asyncio.start_unix_server(hang_up, path)
         with pytest.raises(BusLost, match="did not let us in"):
             await Bus(f"unix:path={path}").call(DAEMON, "GetId")
         server.close()

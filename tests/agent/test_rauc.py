@@ -216,6 +216,7 @@ def test_somebody_elses_completion_is_not_ours(wire: PrivateBus, result: int) ->
         asked = scene.model.calls.count("GetSlotStatus")
         scene.model.complete(result)
         await scene.model.until_called("GetSlotStatus", asked + 1)  # the adapter asks
+        assert await scene.rauc.boot_slot() == "A"  # a round trip: it has its answer
         assert not installation.done()
         scene.model.go_on.set()
         await installation
