@@ -77,7 +77,8 @@ class Cache:
             beside.rename(place)
         except OSError as error:
             raise HostError(
-                f"{place}: {error.strerror or error}, expected to build the {kind} there"
+                f"{error.filename or place}: {error.strerror or error},"
+                f" expected to build the {kind} in {self.directory}"
             ) from error
         finally:
             _remove(beside)

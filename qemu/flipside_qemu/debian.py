@@ -32,6 +32,9 @@ def bootstrap(
         "--architectures=amd64",
         "--format=tar",
         '--aptopt=Apt::Install-Recommends "false"',
+        # Testing and unstable are dated, and a mirror that stands still, such as a snapshot, is past
+        # the date. Signatures are checked all the same.
+        '--aptopt=Acquire::Check-Valid-Until "false"',
         *(f"--aptopt={setting}" for setting in mirror.apt_settings()),
         *options,
         f"--include={','.join(packages)}",

@@ -74,7 +74,7 @@ def overlay(archive: Path, layer: Layer, target: Path) -> None:
 
 
 def read(directory: Path) -> dict[str, File | Link | Directory]:
-    """The files below a directory; whoever may execute one here may execute it there."""
+    """Files and empty directories below one; who may execute a file here may execute it there."""
     found: dict[str, File | Link | Directory] = {}
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
@@ -83,6 +83,8 @@ def read(directory: Path) -> dict[str, File | Link | Directory]:
         elif path.is_file():
             mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
             found[name] = File(path.read_bytes(), mode)
+        elif not any(path.iterdir()):
+            found[name] = Directory()
     return found
 
 

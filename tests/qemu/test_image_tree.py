@@ -114,7 +114,9 @@ def test_reading_a_directory_keeps_links_and_the_right_to_run(tmp_path: Path) ->
     (tmp_path / "d/text").write_text("y")
     (tmp_path / "d/text").chmod(0o600)
     (tmp_path / "d/link").symlink_to("/elsewhere")
+    (tmp_path / "d/empty").mkdir()
     assert tree.read(tmp_path) == {
+        "d/empty": Directory(),
         "d/link": Link("/elsewhere"),
         "d/run": File(b"x", 0o755),
         "d/text": File(b"y", 0o644),
