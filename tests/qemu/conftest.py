@@ -12,8 +12,11 @@ from flipside_qemu import device, emulator, workbench, workshop
 from flipside_qemu.device import Device
 from flipside_qemu.emulator import Emulator
 from flipside_qemu.machine import Machine
+from flipside_qemu.theatre import provision
+from flipside_qemu.update_server import UpdateServer, free_port
 from flipside_qemu.workbench import Workbench
-from flipside_qemu.workshop import Workshop
+from flipside_qemu.workshop import TARGET, Workshop
+from models.flight import Flight
 
 UUID = "f11b51de-0000-4000-8000-00000000d0d0"
 NewDevice = Callable[..., Device]
@@ -42,9 +45,26 @@ def new_device(shop: Workshop, qemu: Emulator, tmp_path: Path) -> Iterator[NewDe
     """Makes devices, off, that run version 1 from slot A; they vanish with the test."""
     with ExitStack() as devices:
 
-        def make(provision: dict[str, bytes] | None = None, shop: Workshop = shop) -> Device:
-            disk = shop.disk("1", tmp_path / "disk", provision or {})
-            machine = Machine(disk.image, disk.variables, uuid=UUID, serial="unit-1")
+        def make(given: dict[str, bytes] | None = None, shop: Workshop = shop) -> Device:
+            disk = shop.disk("1", tmp_path / "disk", given or {})
+            machine = Machine(disk.image, disk.variables, uuid=UUID, serial=TARGET)
             return devices.enter_context(device.fresh(machine, qemu, tmp_path / "device"))
 
         yield make
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[UpdateServer]:
+    """A running update server without targets."""
+    running = UpdateServer(tmp_path / "server", free_port())
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def flight(shop: Workshop, server: UpdateServer, new_device: NewDevice) -> Flight:
+    """A device that knows its server, booted."""
+    unit = new_device(provision(server))
+    unit.boot()
+    return Flight(shop, server, unit)
