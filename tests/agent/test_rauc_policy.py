@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from models.message_bus import PrivateBus
 from models.rauc_service import INTERFACE, NAME, RaucService
 
@@ -122,9 +123,7 @@ def test_nobody_is_refused_and_rauc_does_not_even_hear_of_it(directory: Path, me
 @needs_root
 @needs_dbus_send
 @pytest.mark.parametrize("user", [NOBODY, 0], ids=["member", "root"])
-def test_members_of_the_group_and_root_reach_rauc(
-    directory: Path, members: int, user: int
-) -> None:
+def test_members_of_the_group_and_root_reach_rauc(directory: Path, members: int, user: int) -> None:
     groups = [members] if user else []
     with _bus(directory, members, closed=True) as bus:
         answers = asyncio.run(_asked(bus, user, groups))
