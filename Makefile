@@ -42,7 +42,9 @@ diagram: environment ## draw the state diagram of docs/architecture.md anew
 	python -m flipside_agent.diagram docs/architecture.md
 
 bench: environment ## measure what the docs quote
-	pytest bench
+	python bench/origin.py
+	python bench/origin_overhead.py
+	python bench/idle_agent.py
 
 define ENTRY_POINT
 #!/usr/bin/python3 -I
