@@ -90,7 +90,7 @@ from flipside_agent.states import (
     Waiting,
     status,
 )
-from flipside_agent.update import Bundle, Finished, Inspection, Outcome, Update, Verdict
+from flipside_agent.update import NO_BUNDLE, Finished, Inspection, Outcome, Update, Verdict
 
 
 def pending(state: State) -> Command | None:
@@ -205,8 +205,7 @@ def _accepted(event: Offered) -> Preparing | Reporting:
     offer = event.offer
     update = Update(offer.action, offer.bundle, base=event.booted, target=event.other)
     if flaw := offer.bundle.flaw():
-        unnamed = Bundle(url="", size=0, version=offer.bundle.version)
-        return Reporting(replace(update, bundle=unnamed), Outcome(Verdict.FAILURE, flaw))
+        return Reporting(replace(update, bundle=NO_BUNDLE), Outcome(Verdict.FAILURE, flaw))
     return Preparing(update)
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from flipside_agent.page import ROOM
@@ -78,6 +78,7 @@ _FOR_PEOPLE: Final = frozenset({"reason", "check", "version", "compatible"})
 _SHORTENED: Final = (400, 100, 25)
 """Lengths that these strings are cut to, in characters, one after the other until all fits."""
 
+Value = State | Finished | Update | Bundle | Inspection | Outcome
 Document = Mapping[str, Any]  # parsed JSON: every member is looked at before it is used
 
 
@@ -121,14 +122,13 @@ def decode(payload: bytes, format: int) -> Record | None:  # noqa: A002 - the jo
         return None
 
 
-def _document(state: State) -> dict[str, object]:
-    document: dict[str, object] = {"state": _NAMES[type(state)]}
-    for field in fields(state):
-        value = getattr(state, field.name)
-        if isinstance(value, State):
-            document[field.name] = _document(value)
-        elif value is not None:
-            document[field.name] = value if isinstance(value, int) else asdict(value)
+def _document(value: Value) -> dict[str, object]:
+    """The members of a value; those that are absent are left out."""
+    document: dict[str, object] = {"state": _NAMES[type(value)]} if type(value) in _NAMES else {}
+    for field in fields(value):
+        member = getattr(value, field.name)
+        if member is not None:
+            document[field.name] = _document(member) if isinstance(member, Value) else member
     return document
 
 

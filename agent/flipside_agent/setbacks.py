@@ -19,8 +19,9 @@ Traps
 * Booted from the base while *activating*: either the loader was not told, or it was told and fell
   back before anybody could write that down. Activating once more is right for both; the second
   fallback finds *rebooting*.
-* Booted from the base while *returning*: the target may still have attempts left, if it could not
-  be marked bad while it ran. The base does it again.
+* The target cannot be marked bad while it runs: the device returns all the same. The reboot takes
+  one attempt from a trial; if the target comes up again, so does the debt, at a high price; and a
+  base that comes up marks the target bad in any case.
 * A trial that was begun by hand, without the agent, is verified like one of ours; otherwise an
   offer could be installed over the only good slot while a sick one runs.
 """
@@ -53,7 +54,7 @@ from flipside_agent.states import (
     Waiting,
     status,
 )
-from flipside_agent.update import Bundle, Finished, Inspection, Outcome, Update, Verdict
+from flipside_agent.update import NO_BUNDLE, Finished, Inspection, Outcome, Update, Verdict
 
 PATIENCE: Final = 40
 """Interruptions that one stretch of the way survives. A bad network may break a long installation
@@ -61,7 +62,7 @@ many times, and each attempt goes on from the spool; a device that is switched o
 middle of it has more than a month."""
 
 INTERRUPTION: Final = 1
-FINAL: Final = PATIENCE + 1
+FINAL: Final = PATIENCE + INTERRUPTION
 COST: Final = {
     Blame.NETWORK: 1,
     Blame.SERVER: 4,
@@ -118,10 +119,10 @@ def _up_from_target(state: Updating, boot: Boot) -> State:
             return Reporting(update, _left(update.base, "before the other one was written"))
         case Activating(update) | Rebooting(update):
             return Verifying(update.rested())
-        case Doubting() | Verifying() | Committing() | RollingBack():
+        case Doubting() | Verifying() | Committing():
             return _again(state, INTERRUPTION, _too_often("the device went down", state))
-        case Returning():
-            return _again(state, COST[Blame.DEVICE], "")
+        case RollingBack(update, outcome) | Returning(update, outcome):
+            return _again(state, COST[Blame.DEVICE], "", into=RollingBack(update, outcome))
         case Abandoning(update, outcome):
             return _again(state, INTERRUPTION, "", into=RollingBack(update, outcome))
     assert_never(state)
@@ -149,6 +150,8 @@ def restarted(state: State) -> State:
     match state:
         case Idle() | Waiting() | Returning() | Reporting():
             return state
+        case RollingBack(update, outcome):
+            return Returning(update, outcome)
         case _:
             return _again(state, INTERRUPTION, _too_often("the agent died", state))
 
@@ -161,6 +164,8 @@ def failed(state: State, event: Failed) -> State:
             raise IllegalEvent(state, event)
         case Returning() | Reporting():
             return state
+        case RollingBack(update, outcome):
+            return Returning(update, outcome)
         case Preparing(update) if event.blame in OUTAGES:
             return _again(state, cost, event.reason, into=Waiting(update))
         case Installing(update, inspection) if event.blame in OUTAGES:
@@ -192,9 +197,7 @@ def _give_up(state: Updating, reason: str) -> State:
             return Abandoning(update.rested(), failure)
         case Doubting(update) | Verifying(update) | Committing(update):
             return RollingBack(update.rested(), failure)
-        case RollingBack(update, outcome):
-            return Returning(update, outcome)
-        case Returning(update, outcome):
+        case RollingBack(update, outcome) | Returning(update, outcome):
             return Reporting(update, _stuck(update, outcome))
         case Abandoning(update, outcome):
             return Reporting(update, outcome)
@@ -210,7 +213,7 @@ def _kept(last: Finished, boot: Boot) -> Finished:
 
 
 def _begun_by_hand(boot: Boot) -> Update:
-    return Update("", Bundle(url="", size=0, version=""), base=boot.other, target=boot.slot)
+    return Update("", NO_BUNDLE, base=boot.other, target=boot.slot)
 
 
 def _fallen_back(update: Update, when: str) -> Abandoning:

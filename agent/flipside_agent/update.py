@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
 _URL = re.compile(r"https?://[!#-\[\]-~]{1,2040}")
 """Printable ASCII without quote and backslash: it is written down as JSON, in a page of a disk."""
@@ -34,6 +35,10 @@ class Bundle:
         if not _DIGEST.fullmatch(self.manifest_hash):
             return "the wanted manifest hash is not 64 lower-case hexadecimal digits"
         return ""
+
+
+NO_BUNDLE: Final = Bundle(url="", size=0, version="")
+"""Stands for a bundle that nobody described, or not in a way that could be written down."""
 
 
 @dataclass(frozen=True, slots=True)
