@@ -32,8 +32,8 @@ def bootstrap(
         "--architectures=amd64",
         "--format=tar",
         '--aptopt=Apt::Install-Recommends "false"',
-        # Testing and unstable are dated, and a mirror that stands still, such as a snapshot, is past
-        # the date. Signatures are checked all the same.
+        # Testing and unstable carry a date, which a mirror that stands still, such as a snapshot,
+        # is past. Signatures are checked all the same.
         '--aptopt=Acquire::Check-Valid-Until "false"',
         *(f"--aptopt={setting}" for setting in mirror.apt_settings()),
         *options,
