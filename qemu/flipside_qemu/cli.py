@@ -83,6 +83,15 @@ def run(arguments: Namespace) -> None:
         process.foreground(machine_argv(machine, qemu, console=None))
 
 
+def demo(arguments: Namespace) -> None:
+    """Play the demo; anything that came otherwise than expected is the device's fault."""
+    from flipside_qemu.errors import GuestError
+    from flipside_qemu.theatre import perform
+
+    if not perform(keep=arguments.keep):
+        raise GuestError("not everything came as expected, see the last column of the table")
+
+
 def parser() -> ArgumentParser:
     """The whole command line; `run` is the function of the chosen command."""
     whole = ArgumentParser(
@@ -93,8 +102,18 @@ def parser() -> ArgumentParser:
     )
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
     _build(commands.add_parser("build", help="build the disk of a device"))
+    _demo(
+        commands.add_parser("demo", help="update a device over the air, with good and bad images")
+    )
     _run(commands.add_parser("run", help="boot a device with its console at this terminal"))
     return whole
+
+
+def _demo(command: ArgumentParser) -> None:
+    command.set_defaults(run=demo)
+    command.add_argument(
+        "--keep", action="store_true", help="leave server and device running at the end"
+    )
 
 
 def _build(command: ArgumentParser) -> None:
