@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flipside_qemu import esp, filesystem, tree
 from flipside_qemu.cache import key_of, recipe
+from flipside_qemu.errors import HostError
 from flipside_qemu.filesystem import MIB, Ext4
 from flipside_qemu.tree import Directory, File, Layer
 from flipside_qemu.workbench import Workbench
@@ -61,10 +62,19 @@ def build(bench: Workbench, slot: Path, directory: Path, *, provision: Mapping[s
     _partition(bench, disk.image)
     for partition in PARTITIONS:
         if partition.name in content:
-            offset = offset_of(partition.name)
-            filesystem.write_at(disk.image, offset, content[partition.name])
+            _put(disk.image, partition, content[partition.name])
     shutil.copyfile(bench.toolbox.path(VARIABLES), disk.variables)
     return disk
+
+
+def _put(image: Path, partition: Partition, content: Path) -> None:
+    size = content.stat().st_size
+    if size > partition.size:
+        raise HostError(
+            f"{content} has {size // MIB} MiB, expected at most the {partition.size // MIB} MiB"
+            f" of the partition {partition.name}; leave something out"
+        )
+    filesystem.write_at(image, offset_of(partition.name), content)
 
 
 def offset_of(name: str) -> int:

@@ -9,14 +9,13 @@ from pathlib import Path
 
 from flipside_qemu import bytecode, filesystem, guest, initramfs, tree, units
 from flipside_qemu.cache import key_of, recipe
-from flipside_qemu.filesystem import MIB, Ext4
+from flipside_qemu.filesystem import Ext4
 from flipside_qemu.rootfs import RootFs
 from flipside_qemu.toolbox import run
 from flipside_qemu.tree import Directory, File, Layer, Link
 from flipside_qemu.workbench import Workbench
 
 BOARD = "qemu-x86_64"
-SIZE = 140 * MIB
 INODES = 8192
 UUID = "f11b51de-0000-4000-8000-0000000000a0"
 ARGUMENTS = (
@@ -47,26 +46,18 @@ class Image:
 def build(bench: Workbench, rootfs: RootFs, image: Image) -> Path:
     """The ext4 image, from the cache or freshly made."""
     layer = _layer(bench, rootfs, image)
-    plan = Ext4(label="root", uuid=UUID, size=SIZE, writable=False, inodes=INODES)
-    key = key_of(
-        recipe(
-            __file__,
-            filesystem.__file__,
-            tree.__file__,
-            initramfs.__file__,
-            bytecode.__file__,
-            units.__file__,
-        ),
-        bench.toolbox.root.name,
-        rootfs.key,
-        repr(plan),
-        *tree.key_parts(layer),
+    how = recipe(
+        *(__file__, filesystem.__file__, tree.__file__),
+        *(initramfs.__file__, bytecode.__file__, units.__file__),
     )
+    key = key_of(how, bench.toolbox.root.name, rootfs.key, *tree.key_parts(layer))
 
     def make(place: Path) -> None:
         with tempfile.TemporaryDirectory(dir=place) as name:
             archive = Path(name) / "root.tar"
             tree.overlay(rootfs.archive, {**layer, **bytecode.compiled(rootfs, layer)}, archive)
+            size = filesystem.room_for(archive, INODES)
+            plan = Ext4(label="root", uuid=UUID, size=size, writable=False, inodes=INODES)
             filesystem.make_ext4(bench.toolbox, plan, archive, place / "root.ext4")
 
     return bench.cache.entry("image", key, 16, make) / "root.ext4"
