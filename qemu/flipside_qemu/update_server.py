@@ -71,11 +71,12 @@ class UpdateServer:
         self._directory.mkdir(parents=True, exist_ok=True)
         command = [*_COMMAND, "serve", "--data", str(self._directory)]
         command += ["--listen", f"127.0.0.1:{self._port}", "--poll", self._poll]
-        self._running = process.start(command, self._directory.with_suffix(".log"))
+        log = self._directory.with_suffix(".log")
+        self._running = process.start(command, log)
         deadline = Deadline.after(within)
         while not self._answers():
             if deadline.passed() or not self._running.runs():
-                raise HostError(f"the server does not answer: {self._running.last_words()}")
+                raise HostError(f"the server does not answer: {log.read_text().strip()[-300:]}")
             time.sleep(0.1)  # a port that nobody listens on has no event to wait for
 
     def kill(self) -> None:
