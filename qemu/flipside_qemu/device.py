@@ -78,11 +78,11 @@ class Device:
         Its caches are lost, as a disk's own would be: qcow2 keeps what was not flushed in memory.
         """
         if self._power is not None:
-            self.shell.note("power cut")
             self._used += self._power.process.end()
             self._power.qmp.close()
             self._power = None
             self.shell.detach()
+            self.shell.note("power off")
 
     def shut_down(self, within: Within = 120) -> None:
         """Have it shut itself down in order, if it is on."""

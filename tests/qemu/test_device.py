@@ -227,7 +227,7 @@ class TestSurroundings:
         device.boot()
         device.power_cut()
         log = (tmp_path / "device/console.log").read_text()
-        assert log.index("= power on") < log.index("| Booting slot A") < log.index("= power cut")
+        assert log.index("= power on") < log.index("| Booting slot A") < log.index("= power off")
 
     def test_nothing_is_written_to_the_base(self, device: Device, machine: Machine) -> None:
         before = machine.disk.read_bytes()

@@ -64,3 +64,15 @@ def test_a_device_through_power_time_and_panic(new_device: Callable[..., Device]
     device.power_cut()
     with pytest.raises(AlarmError):
         device.boot()
+
+
+def test_the_watchdog_starts_a_device_whose_init_has_frozen_anew(
+    new_device: Callable[..., Device],
+) -> None:
+    device = new_device()
+    device.boot()
+    with device.shell.expecting(Alarm.EMERGENCY):
+        device.shell.run("kill -SEGV 1")
+        device.qmp.wait_for("WATCHDOG", within=300, action="reset")
+        device.await_boot()
+    assert device.booted_slot() == "A"
