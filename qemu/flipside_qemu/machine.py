@@ -97,6 +97,8 @@ def argv(
         *_disks(machine, emulator),
         *_network(machine),
         *_console(console, monitor),
+        # Or the first seconds of every boot are spent waiting for randomness.
+        *("-device", "virtio-rng-pci"),
         *(("-device", "i6300esb", "-action", "watchdog=reset") if machine.watchdog else ()),
         *(("-S",) if paused else ()),
         *machine.extra,

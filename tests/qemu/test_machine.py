@@ -49,6 +49,7 @@ def test_the_whole_line() -> None:
         *("-device", "virtio-net-pci,id=nic,netdev=net,mac=52:54:00:12:34:56,romfile="),
         *("-chardev", "socket,id=console,fd=5", "-serial", "chardev:console"),
         *("-chardev", "socket,id=monitor,fd=6", "-mon", "chardev=monitor,mode=control"),
+        *("-device", "virtio-rng-pci"),
         *("-device", "i6300esb", "-action", "watchdog=reset"),
     ]
 
