@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from flipside_agent.errors import AgentError
 from flipside_agent.ports import Notifier, Server
 from flipside_agent.states import State, sentence, under_way
+
+STRIDE: Final = 10
+"""Per cent of one step between two sentences: each costs a request, and RAUC tells every one."""
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +24,8 @@ class Herald:
         self._notifier = notifier
         self._action = ""
         self._sentence = ""
+        self._step = ("", 0)
+        """The step of RAUC that was told last, and how far it had come then."""
         self._news = asyncio.Event()
 
     def announce(self, state: State) -> None:
@@ -31,7 +36,11 @@ class Herald:
         self._say(self._sentence)
 
     def progress(self, percent: int, step: str) -> None:
-        """Say how far an installation has come."""
+        """Say how far an installation has come: each new step, and long ones now and then."""
+        told, reached = self._step
+        if step == told and percent < reached + STRIDE:
+            return
+        self._step = (step, percent)
         self._say(f"{self._sentence}: {percent} %, {step}")
 
     def _say(self, words: str) -> None:

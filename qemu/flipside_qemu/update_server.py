@@ -35,11 +35,8 @@ class Belief:
     closed: bool
     messages: tuple[str, ...]
     """All that the device has said, oldest first."""
-
-    @property
-    def last_words(self) -> str:
-        """The last thing that the device has said."""
-        return self.messages[-1] if self.messages else ""
+    last_words: str
+    """What it said in its last report."""
 
 
 class UpdateServer:
@@ -112,9 +109,15 @@ class UpdateServer:
     def belief(self, action: int) -> Belief:
         """What it believes of an action now."""
         found = next(one for one in self.show("actions") if one["id"] == action)
-        messages = [text for status in found["statuses"] for text in status["messages"]]
-        closed = found["state"] in ("finished", "error", "canceled")
-        return Belief(action, found["version"], found["state"], closed, tuple(messages))
+        reports = [status["messages"] for status in found["statuses"]]
+        return Belief(
+            action=action,
+            version=found["version"],
+            state=found["state"],
+            closed=found["state"] in ("finished", "error", "canceled"),
+            messages=tuple(text for report in reports for text in report),
+            last_words="; ".join(reports[-1]) if reports else "",
+        )
 
     def attributes(self, target: str) -> dict[str, str]:
         """What a device has said of itself."""

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 
 _TRIAL = re.compile(r"^flipside: slot (\w+) flipside\.trial=1")
 _PANIC = re.compile(r"Kernel panic - not syncing")
-_SHOWN = re.compile(
-    r"^flipside|flipside-agent|Kernel panic|Linux version|systemd\[1\]: (Started|Failed)"
+_WORDS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"^flipside: (slot \w+) flipside\.trial=1"), r"boot loader: \1, on trial"),
+    (re.compile(r"^flipside: (.+)"), r"boot loader: \1"),
+    (re.compile(r"flipside-agent\[\d+\]: (?:flipside: )?(.+)"), r"\1"),
+    (re.compile(r"echo\[\d+\]: flipside: (.+)"), r"\1"),
+    (re.compile(r"(Kernel panic - .+)"), r"\1"),
 )
-_STAMP = re.compile(r"^\[ *[\d.]+\] ?|^\w{3} \d+ [\d:]+ \S+ ")
+"""What a spectator wants to read, and how it is said to him."""
 
 
 @dataclass(slots=True)
@@ -29,12 +33,19 @@ class Witness:
         """One more line."""
         self.trials += bool(_TRIAL.search(line))
         self.panics += bool(_PANIC.search(line))
-        if _SHOWN.search(line):
-            shown = _STAMP.sub("", line).strip()
-            if shown != self._last:
-                self.pass_on(shown)
+        shown = _told(line)
+        if shown and shown != self._last:
+            self.pass_on(shown)
             self._last = shown
 
     def forget(self) -> None:
         """Begin to count anew."""
         self.trials = self.panics = 0
+
+
+def _told(line: str) -> str:
+    """The line in a spectator's words; empty if it is not for him."""
+    for pattern, words in _WORDS:
+        if found := pattern.search(line):
+            return found.expand(words).strip()
+    return ""

@@ -38,8 +38,8 @@ rm -f "$root"/vmlinuz* "$root"/initrd.img*
 
 # --- The agent's user, with the same numbers in every image: files on /data outlive a slot.
 chroot "$root" groupadd --system --gid 900 flipside
-chroot "$root" useradd --system --uid 900 --gid 900 --home-dir /data/flipside --no-create-home \
-    --shell /usr/sbin/nologin flipside
+chroot "$root" useradd --system --uid 900 --gid 900 --groups systemd-journal \
+    --home-dir /data/flipside --no-create-home --shell /usr/sbin/nologin flipside
 rm -f "$root"/etc/*- "$root"/etc/.pwd.lock
 mkdir -p "$root/data" "$root/efi"
 

@@ -10,7 +10,7 @@ from models.flight import Flight
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
 
-HALFWAY = r"installing.* (6\d) %"
+HALFWAY = r"[5-8]\d %, Copying"
 BLOCK = 256 * 1024
 SPARE = 8 * BLOCK
 """What may be fetched again: blocks that were under way when the line broke."""
