@@ -14,7 +14,7 @@ from flipside_agent.errors import AgentError, Unavailable
 from flipside_agent.ports import Poll, Server
 
 FIRST: Final = 5.0
-LONGEST: Final = 300.0
+LONGEST: Final = 120.0
 """Seconds between attempts to reach a server that does not answer: at first, and at last."""
 
 Errand = Callable[[], Awaitable[None]]

@@ -158,15 +158,17 @@ def _setbacks() -> Iterator[str]:
 
 
 def _exhausted(state: State) -> State | None:
-    """What follows a failure when there is no patience left."""
+    """What follows one more setback when there is no patience left."""
     match state:
-        case Idle() | Returning() | Reporting():
+        case Idle() | Reporting():
             return state
         case Checking() | Confirming():
-            spent: State = replace(state, spent=PATIENCE)
+            return follows(replace(state, spent=PATIENCE), Restarted())
+        case RollingBack(update) | Returning(update):
+            return follows(replace(state, update=update.spend(PATIENCE)), ON_TRIAL)
         case _:
             spent = replace(state, update=state.update.spend(PATIENCE))
-    return follows(spent, Failed("it failed", Blame.DEVICE))
+            return follows(spent, Failed("it failed", Blame.DEVICE))
 
 
 def _after_setback(state: State, event: Event) -> str:

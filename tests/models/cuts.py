@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from models.lasting import FACTORY, Lasting
+from models.lasting import FACTORY, Lasting, Running
 from models.scenario import Broken, Scenario
 from models.world import World
 
@@ -25,6 +25,7 @@ class _Node:
     """One remainder: what is left after some cut, and what its own cuts leave."""
 
     left: Lasting
+    running: Running | None
     story: tuple[str, ...]
     """The shortest sequence of cuts that leads here."""
     next: Counter[int] = field(default_factory=Counter)
@@ -46,19 +47,20 @@ class Tally:
 def explore(scenario: Scenario, depth: int, check: Check, start: Lasting = FACTORY) -> Tally:
     """Try every sequence of at most ``depth`` cuts."""
     start = replace(start, faults=scenario.faults)
-    numbers = {start.key(scenario.outage[1]): 0}
-    nodes = [_Node(start, ())]
+    last = scenario.outage[1]
+    numbers = {start.key(None, last): 0}
+    nodes = [_Node(start, None, ())]
     done = 0
     for cuts in range(depth + 1):
         frontier, done = nodes[done:], len(nodes)
         for node in frontier:
-            world = World(scenario, node.left, noting=cuts < depth)
+            world = World(scenario, node.left, node.running, noting=cuts < depth)
             _run(world, node, cuts, check)
-            for where, left in world.power.cuts:
-                number = numbers.setdefault(left.key(scenario.outage[1]), len(nodes))
+            for cut in world.power.cuts:
+                number = numbers.setdefault(cut.left.key(cut.running, last), len(nodes))
                 node.next[number] += 1
                 if number == len(nodes):
-                    nodes.append(_Node(left, (*node.story, where)))
+                    nodes.append(_Node(cut.left, cut.running, (*node.story, cut.where)))
     return Tally(_sequences(nodes, depth), done)
 
 

@@ -58,7 +58,6 @@ class Lasting:
     verdicts: tuple[Outcome, ...] = ()
     contacts: int = 0
     faults: tuple[tuple[str, int], ...] = ()
-    running: Running | None = None
 
     def boot_state(self) -> BootState:
         """The boot state as ``flipside-bootctl`` reads it."""
@@ -97,11 +96,16 @@ class Lasting:
         first, second = self.slots
         return replace(self, slots=(slot, second) if name == BASE else (first, slot))
 
+    def with_page(self, number: int, raw: bytes) -> Lasting:
+        """The same with this in one page of the journal."""
+        first, second = self.pages
+        return replace(self, pages=(raw, second) if number == 0 else (first, raw))
+
     def record(self) -> Record | None:
         """What the journal says to an agent of today."""
         return _loaded(self.pages)
 
-    def key(self, last_contact: int) -> object:
+    def key(self, running: Running | None, last_contact: int) -> object:
         """What decides about everything that may still happen.
 
         Boot ids and serial numbers are left out: all that matters is whose boot wrote the record.
@@ -114,7 +118,7 @@ class Lasting:
             tuple(outcome.verdict for outcome in self.verdicts[-1:]),
             min(self.contacts, last_contact),
             self.faults,
-            self.running and (self.running.slot, self.running.trial, boot == self.running.boot),
+            running and (running.slot, running.trial, boot == running.boot),
         )
 
 

@@ -25,7 +25,7 @@ from flipside_agent.states import (
     Verifying,
 )
 from flipside_agent.update import Verdict
-from models.lasting import FACTORY, Lasting
+from models.lasting import FACTORY, Lasting, Running
 from models.odd_beginnings import (
     BACK,
     HALFWAY,
@@ -38,6 +38,7 @@ from models.odd_beginnings import (
     Story,
     begin,
 )
+from models.power_switch import Cut
 from models.scenario import BASE, FOREVER, Broken, Kind, Scenario
 from models.world import World
 
@@ -53,19 +54,19 @@ class Again:
     times: int = 0
     """How often it can happen, if not ``most`` times."""
 
-    def meets(self, cut: Lasting) -> bool:
+    def meets(self, cut: Cut) -> bool:
         """This is such a moment."""
-        record = cut.record()
+        record = cut.left.record()
         here = record is not None and isinstance(record.state, self.state)
         return here and self.deaths == (cut.running is not None)
 
 
 def _endure(scenario: Scenario, start: Lasting, chain: Iterable[Again], end: End) -> None:
     """Let one misfortune after the other happen, and then let the device live."""
-    left = replace(start, faults=scenario.faults)
+    left, running = replace(start, faults=scenario.faults), None
     for again in chain:
-        left = _repeated(scenario, left, again)
-    world = World(scenario, left)
+        left, running = _repeated(scenario, left, running, again)
+    world = World(scenario, left, running)
     world.run()
     end.check(world)
     # Nothing that was given up may boot again, whatever failed on the way.
@@ -73,21 +74,23 @@ def _endure(scenario: Scenario, start: Lasting, chain: Iterable[Again], end: End
         raise Broken(f"{world.now.left[1]} attempts are left to a slot that was given up")
 
 
-def _repeated(scenario: Scenario, left: Lasting, again: Again) -> Lasting:
+def _repeated(
+    scenario: Scenario, left: Lasting, running: Running | None, again: Again
+) -> tuple[Lasting, Running | None]:
     for count in range(again.most):
-        world = World(scenario, left)
+        world = World(scenario, left, running)
         world.run()
         # An agent that falls before it could write anything down cannot count that.
-        news = (cut for _, cut in world.power.cuts if cut.record() != left.record())
+        news = (cut for cut in world.power.cuts if cut.left.record() != left.record())
         hit = next((cut for cut in news if again.meets(cut)), None)
         if hit is None:
             if count != again.times:
                 raise Broken(f"{again.state.__name__}: {count} times, expected {again.times}")
-            return left
-        left = hit
+            return left, running
+        left, running = hit.left, hit.running
     if again.times:
         raise Broken(f"{again.state.__name__}: this has no end")
-    return left
+    return left, running
 
 
 def _endless(state: type[State], deaths: bool, times: int, end: End, scenario: Scenario) -> None:

@@ -42,10 +42,9 @@ class End:
 
     def check(self, world: World, _cuts: int = 0) -> None:
         """Raise Broken unless it did."""
-        now = world.now
-        if now.running is None or now.running.slot != self.slot:
-            raise Broken(f"{now.running} runs, and not {self.slot}")
-        told = now.verdicts[-1] if now.verdicts else None
+        if world.power.here.slot != self.slot:
+            raise Broken(f"{world.power.here} runs, and not {self.slot}")
+        told = world.now.verdicts[-1] if world.now.verdicts else None
         if (told and told.verdict) != self.verdict or (told and self.words not in told.reason):
             raise Broken(f"{told} was told, and not {self.verdict}: {self.words}")
 

@@ -50,7 +50,7 @@ class RaucSlots:
     async def install(self, bundle: Bundle, inspection: Inspection, target: str) -> None:
         """Write the target, fetching it from the server in the middle of it."""
         self.power.may_fail("install")
-        if target == self.power.running.slot:
+        if target == self.power.here.slot:
             raise Broken("the running slot was to be written")
         if inspection.manifest_hash != WANTED:
             raise Broken("something else was to be installed than what was inspected")
@@ -89,7 +89,7 @@ class RaucSlots:
     async def mark_good(self) -> None:
         """Confirm the running slot, and then commit to it, as ``GrubCounted.mark_good`` does."""
         self.power.may_fail("mark_good")
-        here, now = self.power.running.slot, self.power.now
+        here, now = self.power.here.slot, self.power.now
         before = now.boot_state() if now.readable else replace(now.boot_state(), primary=here)
         state = mark_good(before, here, counted.CAPABILITIES)
         self.power.store("good", state)

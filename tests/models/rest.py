@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from flipside_agent.states import Idle, State
@@ -30,7 +29,7 @@ def at_rest(world: World, cuts: int) -> None:
     if told.verdict not in _possible(scenario, cuts):
         raise Broken(f"{told} was not to be expected after {cuts} cuts")
     _check_reason(scenario, cuts, told)
-    _check_slots(scenario, now, told)
+    _check_slots(world, told)
     _check_state(now, told)
     _check_peace(world)
 
@@ -63,9 +62,9 @@ def _check_reason(scenario: Scenario, cuts: int, told: Outcome) -> None:
         raise Broken(f"{told} does not say what happened")
 
 
-def _check_slots(scenario: Scenario, now: Lasting, told: Outcome) -> None:
-    assert now.running is not None
-    here, states = now.running.slot, now.boot_state()
+def _check_slots(world: World, told: Outcome) -> None:
+    scenario, now = world.scenario, world.now
+    here, states = world.power.here.slot, now.boot_state()
     landed = told.verdict is Verdict.SUCCESS
     if here != (TARGET if landed else BASE):
         raise Broken(f"{told} was told, but slot {here} runs")
@@ -92,12 +91,9 @@ def _check_state(now: Lasting, told: Outcome) -> None:
 
 def _check_peace(world: World) -> None:
     """Another power cycle, and nothing happens."""
-    again = World(world.scenario, replace(world.now, running=None), noting=False)
-    now = again.run()
-    before = world.now
-    assert now.running is not None
-    assert before.running is not None
+    again = World(world.scenario, world.now, noting=False)
+    now, before = again.run(), world.now
     if (now.verdicts, now.slots) != (before.verdicts, before.slots) or again.boots != 1:
         raise Broken("there is no peace")
-    if now.running.slot != before.running.slot:
-        raise Broken(f"slot {before.running.slot} ran, and now {now.running.slot} does")
+    if again.power.here.slot != world.power.here.slot:
+        raise Broken(f"slot {world.power.here.slot} ran, and now {again.power.here.slot} does")

@@ -67,7 +67,7 @@ class UpdateServer:
         self._close(outcome)
 
     def _believe(self, outcome: Outcome) -> None:
-        here, now = self.power.running.slot, self.power.now
+        here, now = self.power.here.slot, self.power.now
         if now.slot(here).image is not Image.NEW or not now.boot_state().slot(here).confirmed:
             raise Broken(f"{outcome} was reported, but slot {here} is not a confirmed new one")
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from typing import Any, Final, TypeVar
 
@@ -55,13 +56,9 @@ class Drive:
     def write(self, number: int, raw: bytes) -> None:
         """Overwrite one page; the power may fail in the middle, with any sector written or not."""
         old = (self.read(number) + bytes(SIZE))[:SIZE]
-        self.power.cut_within("journal", self._with(number, raw[:512] + old[512:]))
-        self.power.cut_within("journal", self._with(number, old[:512] + raw[512:]))
-        self.power.effect("journal", lambda now: replace(now, pages=self._with(number, raw).pages))
-
-    def _with(self, number: int, raw: bytes) -> Lasting:
-        first, second = self.power.now.pages
-        return replace(self.power.now, pages=(raw, second) if number == 0 else (first, raw))
+        for torn in (raw[:512] + old[512:], old[:512] + raw[512:]):
+            self.power.cut_within("journal", partial(Lasting.with_page, number=number, raw=torn))
+        self.power.effect("journal", lambda now: now.with_page(number, raw))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ class RunningImage:
     async def diagnose(self) -> Diagnosis:
         """Run the checks."""
         self.power.may_fail("diagnose")
-        scenario, here = self.power.scenario, self.power.running
+        scenario, here = self.power.scenario, self.power.here
         if not scenario.counted and not here.trial:
             raise Broken("a boot that nobody counts was checked")
         new = self.power.now.slot(here.slot).image is Image.NEW
@@ -100,9 +97,16 @@ class RunningImage:
 class World:
     """A device that runs until nothing is owed any more."""
 
-    def __init__(self, scenario: Scenario, start: Lasting, *, noting: bool = True) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        start: Lasting,
+        running: Running | None = None,
+        *,
+        noting: bool = True,
+    ) -> None:
         self.scenario = scenario
-        self.power = PowerSwitch(scenario, start, noting)
+        self.power = PowerSwitch(scenario, start, noting, running)
         self.boots = 0
         self._server = UpdateServer(self.power)
         rauc, image = RaucSlots(self.power, self._server), RunningImage(self.power)
@@ -122,11 +126,11 @@ class World:
         """Let the device live until it is idle and the server has nothing to say."""
         while True:
             try:
-                if self.now.running is None:
+                if self.power.running is None:
                     self._power_on()
                 self._live()
             except Reset:
-                self.power.set(replace(self.now, running=None))
+                self.power.running = None
             else:
                 self.power.cut("end")
                 return self.now
@@ -146,8 +150,7 @@ class World:
             if not trial:
                 raise Broken(f"slot {name} boots, cannot work, and is never left")
             raise Reset
-        running = Running(name, trial, f"boot {next(_BOOT_IDS)}")
-        self.power.set(replace(self.now, running=running))
+        self.power.running = Running(name, trial, f"boot {next(_BOOT_IDS)}")
 
     def _chosen(self) -> tuple[str, bool]:
         """The slot that grub.cfg starts, one attempt poorer, and whether on trial."""
@@ -164,7 +167,7 @@ class World:
 
     def _live(self) -> None:
         """The agent's main loop, from its start to the end of all debts."""
-        here = self.power.running
+        here = self.power.here
         other = TARGET if here.slot == BASE else BASE
         boot = Boot(here.boot, here.slot, other, here.trial, self.scenario.counted)
         new = self.now.slot(here.slot).image is Image.NEW
@@ -188,7 +191,7 @@ class World:
             if agent.state == before and is_ailing(before) and not recovers:
                 return
         # Something is refused without end. On trial, somebody without Python loses patience.
-        here = self.power.running
+        here = self.power.here
         if here.trial and not self.now.boot_state().slot(here.slot).confirmed:
             raise Reset
         raise Broken(f"{agent.state} is never left")
