@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
 
+import pexpect
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -141,20 +142,23 @@ def test_without_a_terminal_the_option_is_named(tmp_path: Path) -> None:
 
 def at_a_terminal(arguments: list[str], typed: list[str]) -> tuple[int, str]:
     """Run the command with a terminal of its own and answer its questions one after the other."""
-    child, terminal = pty.fork()
-    if child == 0:
-        os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
-        os.execv(COMMAND[0], [*COMMAND, *arguments])
-    screen = b""
-    try:
-        while chunk := os.read(terminal, 1024):
-            screen += chunk
-            if typed and screen.endswith(b": "):
-                os.write(terminal, typed.pop(0).encode() + b"\n")
-    except OSError:
-        pass  # Linux's way to say that the other end of a terminal has gone
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), screen.decode()
+    screen = io.StringIO()
+    child = pexpect.spawn(
+        COMMAND[0],
+        [*COMMAND[1:], *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        encoding="utf-8",
+        timeout=60,
+    )
+    child.logfile_read = screen
+    for word in typed:
+        child.expect(": $")
+        # Typed earlier, it would be echoed: by the terminal, not by the program.
+        child.waitnoecho()
+        child.sendline(word)
+    child.expect(pexpect.EOF)
+    child.close()
+    return int(child.exitstatus), screen.getvalue()
 
 
 def test_a_new_passphrase_is_asked_for_twice_and_never_shown(tmp_path: Path) -> None:
