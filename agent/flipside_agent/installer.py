@@ -114,13 +114,6 @@ class BundleInstaller:
                 if damaged and source.resumed:
                     return False
                 raise _root_cause(error, origin) from error
-            finally:
-                log.info(
-                    "bundle bytes: %d fetched, %d spooled before, %d served to RAUC",
-                    source.fetched,
-                    source.resumed,
-                    origin.served,
-                )
         self._spools.drop()
         return True
 
@@ -160,6 +153,12 @@ class BundleInstaller:
                 yield origin, source, tail
             finally:
                 origin.stop()
+                log.info(
+                    "bundle bytes: %d fetched, %d spooled before, %d served to RAUC",
+                    source.fetched,
+                    source.resumed,
+                    origin.served,
+                )
         finally:
             # Shielded: a cancelled agent still maps what it spooled.
             await asyncio.shield(in_thread(source.close))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +58,7 @@ class Play:
             happened=_happened(facts),
             why=belief.last_words,
             seconds=seconds,
-            fetched=_fetched(belief),
+            fetched=self.witness.fetched,
             contradictions=contradictions(chapter, facts),
         )
         self.stage.end(finding)
@@ -130,9 +129,3 @@ def _happened(facts: Facts) -> str:
     if facts.trials == 0:
         return Ending.REFUSED
     return Ending.FELL_BACK if "fell back" in facts.server_words else Ending.ROLLED_BACK
-
-
-def _fetched(belief: Belief) -> int:
-    """Bytes that the device says it fetched, summed over its installations."""
-    text = "\n".join(belief.messages)
-    return sum(int(number) for number in re.findall(r"(\d+) bytes fetched", text))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 _TRIAL = re.compile(r"^flipside: slot (\w+) flipside\.trial=1")
 _PANIC = re.compile(r"Kernel panic - not syncing")
+_FETCHED = re.compile(r"bundle bytes: (\d+) fetched")
 _WORDS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"^flipside: (slot \w+) flipside\.trial=1"), r"boot loader: \1, on trial"),
     (re.compile(r"^flipside: (.+)"), r"boot loader: \1"),
@@ -27,12 +28,16 @@ class Witness:
     """Trial boots that the boot loader announced."""
     panics: int = 0
     """Panics of the kernel."""
+    fetched: int = 0
+    """Bytes of bundles that the agent says it fetched over the network."""
     _last: str = field(default="")
 
     def hear(self, line: str) -> None:
         """One more line."""
         self.trials += bool(_TRIAL.search(line))
         self.panics += bool(_PANIC.search(line))
+        if found := _FETCHED.search(line):
+            self.fetched += int(found[1])
         shown = _told(line)
         if shown and shown != self._last:
             self.pass_on(shown)
@@ -40,7 +45,7 @@ class Witness:
 
     def forget(self) -> None:
         """Begin to count anew."""
-        self.trials = self.panics = 0
+        self.trials = self.panics = self.fetched = 0
 
 
 def _told(line: str) -> str:

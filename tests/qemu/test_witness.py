@@ -42,3 +42,12 @@ def test_trials_and_panics_are_counted_until_forgotten() -> None:
     assert (witness.trials, witness.panics) == (3, 3)
     witness.forget()
     assert (witness.trials, witness.panics) == (0, 0)
+
+
+def test_fetched_bytes_are_summed() -> None:
+    witness = Witness(lambda _line: None)
+    for count in (300, 4000):
+        witness.hear(
+            f"[ 9.1] flipside-agent[7]: flipside: bundle bytes: {count} fetched, 0 spooled"
+        )
+    assert witness.fetched == 4300
