@@ -24,6 +24,7 @@ class Herald:
         self._notifier = notifier
         self._action = ""
         self._sentence = ""
+        self._words = ""
         self._step = ("", 0)
         """The step of RAUC that was told last, and how far it had come then."""
         self._news = asyncio.Event()
