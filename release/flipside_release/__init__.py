@@ -1,1 +1,1 @@
-"""The release desk: keys, signed bundles, and what is published to the fleet."""
+"""The release desk: signing keys and signed bundles."""
