@@ -41,7 +41,7 @@ mutants: environment ## break the machine in every way, one at a time; the tests
 diagram: environment ## draw the state diagram of docs/architecture.md anew
 	python -m flipside_agent.diagram docs/architecture.md
 
-bench: environment ## measure what the docs quote
+bench: environment ## measure what the device pays
 	python bench/origin.py
 	python bench/origin_overhead.py
 	python bench/idle_agent.py

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flipside_qemu import device, emulator, workbench, workshop
+from flipside_qemu import device, emulator, kvm, workbench, workshop
 from flipside_qemu.demo import Play
 from flipside_qemu.device import Device
 from flipside_qemu.evidence import Finding
@@ -54,6 +54,7 @@ def _opened(directory: Path, shown: Stage) -> Iterator[Play]:
         machine = Machine(disk.image, disk.variables, uuid=UUID, serial=TARGET)
         witness = Witness(shown.device)
         qemu = emulator.find(bench.cache)
+        machine = kvm.accelerated(machine, qemu, bench.cache)
         unit = device.fresh(machine, qemu, directory / "device", hear=witness.hear)
         with unit:
             yield Play(shop, server, unit, witness, shown)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flipside_qemu import device, emulator, workbench, workshop
+from flipside_qemu import device, emulator, kvm, workbench, workshop
 from flipside_qemu.device import Device
 from flipside_qemu.emulator import Emulator
 from flipside_qemu.machine import Machine
@@ -41,13 +41,16 @@ def shop(bench: Workbench) -> Workshop:
 
 
 @pytest.fixture
-def new_device(shop: Workshop, qemu: Emulator, tmp_path: Path) -> Iterator[NewDevice]:
+def new_device(
+    shop: Workshop, qemu: Emulator, bench: Workbench, tmp_path: Path
+) -> Iterator[NewDevice]:
     """Makes devices, off, that run version 1 from slot A; they vanish with the test."""
     with ExitStack() as devices:
 
         def make(given: dict[str, bytes] | None = None, shop: Workshop = shop) -> Device:
             disk = shop.disk("1", tmp_path / "disk", given or {})
             machine = Machine(disk.image, disk.variables, uuid=UUID, serial=TARGET)
+            machine = kvm.accelerated(machine, qemu, bench.cache)
             return devices.enter_context(device.fresh(machine, qemu, tmp_path / "device"))
 
         yield make
