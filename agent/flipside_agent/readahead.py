@@ -47,6 +47,8 @@ class Plan:
     stream: Stream | None = None
     followed: int = 0
     """End of the furthest read within the stream."""
+    resting: bool = False
+    """The stream has run ahead far enough; it goes on when half of that is used up."""
     jumped: Range = NOWHERE
     """The latest jumps in a row, without a read within the stream between them."""
 
@@ -82,10 +84,11 @@ def next_move(plan: Plan, held: Ranges, demands: Ranges) -> Move | None:
         gaps = missing(held, demand)
         if gaps:
             return _towards(plan, held, gaps[0])
-    stream = plan.stream
-    if stream is not None and stream.at < min(stream.stop, plan.followed + _reach(plan)):
-        return Follow()
-    return None
+    if plan.stream is None:
+        return None
+    reach = _reach(plan)
+    room = min(plan.stream.stop, plan.followed + reach) - plan.stream.at
+    return Follow() if room > (reach // 2 if plan.resting else 0) else None
 
 
 def _towards(plan: Plan, held: Ranges, gap: Range) -> Move:
@@ -116,7 +119,13 @@ def advanced(plan: Plan, count: int) -> Plan:
     assert plan.stream is not None, "only a stream advances"
     at = plan.stream.at + count
     ended = at >= plan.stream.stop
-    return replace(plan, stream=None if ended else replace(plan.stream, at=at))
+    stream = None if ended else replace(plan.stream, at=at)
+    return replace(plan, stream=stream, resting=False)
+
+
+def rested(plan: Plan) -> Plan:
+    """Return the plan once there was nothing worth fetching."""
+    return plan if plan.resting else replace(plan, resting=True)
 
 
 def broken(plan: Plan) -> Plan:
@@ -136,4 +145,6 @@ def reading(plan: Plan, wanted: Range) -> Plan:
     stream = plan.stream
     if stream is None or not stream.start <= wanted.start <= stream.at + _reach(plan):
         return plan
+    if wanted.stop < plan.followed + GRAIN and plan.jumped is NOWHERE:
+        return plan  # this is called for every read: to change nothing costs nothing
     return replace(plan, followed=max(plan.followed, wanted.stop), jumped=NOWHERE)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import http.client
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flipside_agent.address import Address, Site
-from flipside_agent.errors import ServerError, UpdateError
+from flipside_agent.errors import NetworkError, ServerError, UpdateError
 from flipside_agent.ranges import Range, content_range, range_header
 from flipside_agent.transport import Link, blamed, check_status, lowered
+
+LONGEST_PIECE = 64 << 10
+"""Bytes taken from a socket at a time; more are seldom there, and would be allocated for."""
+
+MOST_PIECES = 512
+"""Pieces in a batch; a file takes no more than 1,024 at once (IOV_MAX)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +57,38 @@ def form_of(
 
 
 class Download:
-    """The body of one range, read piece by piece."""
+    """The body of one range, read as it comes."""
 
     def __init__(self, response: http.client.HTTPResponse, wanted: Range, site: Site) -> None:
         self._response = response
         self._left = wanted.length
         self._site = site
 
-    def piece(self, longest: int) -> bytes:
-        """Return the next bytes, as many as asked for unless the range ends."""
-        with blamed(self._site):
-            piece = self._response.read(min(longest, self._left))
-            if not piece:
-                raise ConnectionResetError("the connection ended")
-        self._left -= len(piece)
-        return piece
+    def batch(self, longest: int, soon: float = math.inf) -> list[bytes]:
+        """Return the next bytes: so many, or fewer if the range ends or it is ``soon`` before.
+
+        They come in the pieces in which they were received: joining them would be for nothing.
+        What came before the connection broke is returned; the next call says that it broke.
+        """
+        pieces: list[bytes] = []
+        wanted = min(longest, self._left)
+        try:
+            with blamed(self._site):
+                while wanted > 0 and len(pieces) < MOST_PIECES and time.monotonic() < soon:
+                    piece = self._response.read1(min(wanted, LONGEST_PIECE))
+                    if not piece:
+                        raise ConnectionResetError("the connection ended")
+                    pieces.append(piece)
+                    wanted -= len(piece)
+                    self._left -= len(piece)
+        except NetworkError:
+            if not pieces:
+                raise
+        return pieces
+
+    def end(self) -> None:
+        """Leave the connection to the next request; for a range that was read to its end."""
+        self._response.close()
 
 
 class Remote:
@@ -90,5 +115,6 @@ class Remote:
         download = self.open(link, wanted)
         fetched = bytearray()
         while len(fetched) < wanted.length:
-            fetched += download.piece(wanted.length - len(fetched))
+            fetched += b"".join(download.batch(wanted.length))
+        download.end()
         return bytes(fetched)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -23,8 +23,10 @@ from flipside_agent.transport import Transport
 from flipside_agent.update import Bundle
 from flipside_agent.window import Window
 
-PIECE = 128 << 10
-"""Bytes taken from the stream at a time; RAUC asks for as much."""
+BATCH = 512 << 10
+BATCH_TIME = 0.5
+"""Bytes of the stream that are kept at a time, and seconds that are spent to gather them: each
+batch costs locks and switches of threads, and a slow link must show what it brought."""
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 15.0
@@ -43,7 +45,7 @@ class Store(Protocol):
     def ahead(self) -> int: ...
     @property
     def held(self) -> Ranges: ...
-    def write(self, offset: int, piece: bytes) -> None: ...
+    def write(self, offset: int, pieces: Sequence[bytes]) -> None: ...
     def read(self, wanted: Range) -> bytes: ...
     def settle(self) -> None: ...
     def close(self) -> None: ...
@@ -92,7 +94,7 @@ class RemoteSource:
             self._store = self._pick_store(digest_of(tail))
             self._plan = Plan(self.size, self._store.ahead)
             self.resumed = total(self._store.held)
-            self._store.write(ending.start, raw)
+            self._store.write(ending.start, [raw])
             self.fetched = len(raw)
             self._thread = threading.Thread(target=self._run, name="fetch", daemon=True)
             self._thread.start()
@@ -105,8 +107,8 @@ class RemoteSource:
             self._plan = readahead.reading(self._plan, wanted)
             if missing(self._store.held, wanted):
                 self._await(wanted, deadline)
-            elif self._plan.stream is not None:
-                self._changed.notify_all()  # it may run further ahead now
+            elif readahead.next_move(self._plan, self._store.held, ()):
+                self._changed.notify_all()
             if self._over:
                 raise self.trouble or NetworkError("the bundle is closed")
             return self._store.read(wanted)
@@ -171,6 +173,7 @@ class RemoteSource:
                 move = readahead.next_move(self._plan, self._store.held, tuple(self._demands))
                 if move is not None:
                     return move
+                self._plan = readahead.rested(self._plan)
                 self._changed.wait()
             return None
 
@@ -184,7 +187,7 @@ class RemoteSource:
             case Follow():
                 self._follow()
             case Jump(wanted):
-                self._keep(wanted.start, self._remote.fetch(self._aside, wanted))
+                self._keep(wanted.start, [self._remote.fetch(self._aside, wanted)])
                 with self._changed:
                     self._plan = readahead.jumped(self._plan, wanted)
 
@@ -192,16 +195,16 @@ class RemoteSource:
         stream = self._plan.stream
         assert self._download is not None, "begun before it is followed"
         assert stream is not None, "begun before it is followed"
-        piece = self._download.piece(PIECE)
-        self._keep(stream.at, piece)
+        pieces = self._download.batch(BATCH, soon=time.monotonic() + BATCH_TIME)
+        self._keep(stream.at, pieces)
         with self._changed:
-            self._plan = readahead.advanced(self._plan, len(piece))
+            self._plan = readahead.advanced(self._plan, sum(map(len, pieces)))
 
-    def _keep(self, offset: int, piece: bytes) -> None:
-        self.fetched += len(piece)
+    def _keep(self, offset: int, pieces: Sequence[bytes]) -> None:
+        self.fetched += sum(map(len, pieces))
         try:
             with self._changed:
-                self._store.write(offset, piece)
+                self._store.write(offset, pieces)
                 self._changed.notify_all()
             # Outside of the lock: flushing a slow card takes seconds.
             self._store.settle()
@@ -210,7 +213,7 @@ class RemoteSource:
             with self._changed:
                 self._close_store()
                 self._store = Window()
-                self._store.write(offset, piece)
+                self._store.write(offset, pieces)
                 self._plan = replace(self._plan, ahead=self._store.ahead)
                 self._changed.notify_all()
 

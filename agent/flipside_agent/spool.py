@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,13 +31,15 @@ class Spool:
         self.held = held
         """Replaced, never changed: may be read from any thread."""
 
-    def write(self, offset: int, piece: bytes) -> None:
-        """Keep a piece."""
-        written = Range(offset, offset + len(piece))
-        with _told("written"):
-            while piece:
-                done = os.pwrite(self._data, piece, offset)
-                offset, piece = offset + done, piece[done:]
+    def write(self, offset: int, pieces: Sequence[bytes]) -> None:
+        """Keep pieces that follow upon each other."""
+        written = Range(offset, offset + sum(map(len, pieces)))
+        try:
+            done = os.pwritev(self._data, pieces, offset)
+            if done < written.length:  # the disk is full, and the next attempt says so
+                os.pwrite(self._data, b"".join(pieces)[done:], offset + done)
+        except OSError as error:
+            raise DeviceError(f"the spool cannot be written: {error.strerror}") from error
         self._unmapped = add(self._unmapped, written)
         self.held = add(self.held, written)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flipside_agent.ranges import Range, Ranges, add
 
 CAPACITY = 4 << 20
@@ -20,8 +22,9 @@ class Window:
         self.held: Ranges = ()
         """Replaced, never changed: may be read from any thread."""
 
-    def write(self, offset: int, piece: bytes) -> None:
-        """Keep a piece, at the cost of the oldest ones."""
+    def write(self, offset: int, pieces: Sequence[bytes]) -> None:
+        """Keep pieces that follow upon each other, at the cost of the oldest ones."""
+        piece = b"".join(pieces)
         self._forget(offset)
         self._pieces[offset] = piece
         self._kept += len(piece)

@@ -135,6 +135,7 @@ def test_sleep_is_clamped(said: object, seconds: float) -> None:
         *(b"", b"<html>", b"[1]", b"null", b'"x"', b"{", b"\xff\xfe{}", b'{"a":1}x'),
         *(b"[" * 90000, b'{"a":' * 90000, b'{"a":' * 25 + b"1" + b"}" * 25),
         b'{"a":' + b"1" * 10000 + b"}",
+        *(b'"' + b'\\"' * 500_000, b'"' * 999_999, b'"' + b"\\" * 999_999),
     ],
 )
 def test_what_is_no_sound_json_object_is_the_servers_fault(raw: bytes) -> None:

@@ -44,6 +44,7 @@ class Simulation:
         """Make one move, if there is one to be made."""
         match readahead.next_move(self.plan, self.held, demands):
             case None:
+                self.plan = readahead.rested(self.plan)
                 return False
             case Begin(wanted):
                 self.streams += 1
@@ -89,6 +90,18 @@ def test_a_patient_reader_is_run_ahead_of_up_to_the_limit() -> None:
         simulation.read(offset)
     simulation.rest()
     assert total(simulation.held) == 18 * MIB
+
+
+def test_a_stream_that_rests_goes_on_in_long_strides() -> None:
+    simulation = Simulation(ahead=8 * MIB)
+    strides = []
+    for offset in range(0, 40 * MIB, PIECE):
+        before = simulation.fetched
+        simulation.read(offset)
+        simulation.rest()
+        strides.append(simulation.fetched - before)
+    settled = strides[len(strides) // 2 :]
+    assert {stride for stride in settled if stride} <= set(range(4 * MIB, 5 * MIB))
 
 
 def test_the_hash_tree_at_the_end_does_not_disturb_the_stream() -> None:

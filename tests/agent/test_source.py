@@ -6,7 +6,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -357,14 +357,14 @@ def test_a_disk_that_fills_up_half_way_does_not_stop_it(
 ) -> None:
     source = scene.opened_source()
     assert _read(source, 0, MIB) == CONTENT[:MIB]
-    real = os.pwrite
+    real = os.pwritev
 
-    def full(descriptor: int, piece: bytes, offset: int) -> int:
+    def full(descriptor: int, pieces: Sequence[bytes], offset: int) -> int:
         if offset > 2 * MIB:
             raise OSError(28, "No space left on device")
-        return real(descriptor, piece, offset)
+        return real(descriptor, pieces, offset)
 
-    monkeypatch.setattr(os, "pwrite", full)
+    monkeypatch.setattr(os, "pwritev", full)
     assert _read(source) == CONTENT
 
 

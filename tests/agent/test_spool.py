@@ -34,7 +34,8 @@ def _open(folder: SpoolFolder, key: str = KEY, size: int = len(CONTENT)) -> Spoo
 
 def _fill(spool: Spool, *ranges: Range) -> None:
     for one in ranges:
-        spool.write(one.start, CONTENT[one.start : one.stop])
+        middle = (one.start + one.stop) // 2
+        spool.write(one.start, [CONTENT[one.start : middle], CONTENT[middle : one.stop]])
 
 
 def test_what_was_written_is_read_and_held(folder: SpoolFolder) -> None:
@@ -68,7 +69,7 @@ def test_a_killed_agent_loses_no_more_than_what_was_not_mapped(folder: SpoolFold
     spool = _open(folder, size=100 * MIB)
     block = bytes(MIB)
     for number in range(FLUSHED_EVERY // MIB + 3):
-        spool.write(number * MIB, block)
+        spool.write(number * MIB, [block])
         spool.settle()
     again = _open(folder, size=100 * MIB)  # the first one was never closed
     assert again.held == (Range(0, FLUSHED_EVERY),)
@@ -161,9 +162,9 @@ def test_a_full_disk_is_the_devices_fault(
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "pwrite", full)
+    monkeypatch.setattr(os, "pwritev", full)
     with pytest.raises(DeviceError, match="cannot be written: No space left on device"):
-        spool.write(0, b"x")
+        spool.write(0, [b"x"])
     assert spool.held == ()
     monkeypatch.undo()
     spool.close()
@@ -241,7 +242,7 @@ def test_a_window_forgets_the_oldest() -> None:
     window = Window()
     pieces = [bytes([n]) * MIB for n in range(6)]
     for number, piece in enumerate(pieces):
-        window.write(number * MIB, piece)
+        window.write(number * MIB, [piece])
     assert window.held == (Range(2 * MIB, 6 * MIB),)
     assert total(window.held) == CAPACITY
     assert window.read(Range(3 * MIB - 2, 3 * MIB + 2)) == b"\x02\x02\x03\x03"
@@ -250,6 +251,6 @@ def test_a_window_forgets_the_oldest() -> None:
 def test_a_piece_written_again_replaces_itself() -> None:
     window = Window()
     for piece in (b"old!", b"newer"):
-        window.write(10, piece)
+        window.write(10, [piece[:1], piece[1:]])
     assert window.held == (Range(10, 15),)
     assert window.read(Range(11, 15)) == b"ewer"
