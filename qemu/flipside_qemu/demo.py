@@ -20,8 +20,8 @@ from flipside_qemu.workshop import NAME, TARGET, Workshop
 
 _PATIENCE = 1200.0
 """Seconds that one update may take. The longest took two minutes on two idle cores."""
-_GLANCE = 0.5
-"""Seconds between two looks at the server."""
+_GLANCE = 2.0
+"""Seconds between two looks at the server; each is a process, and the guest wants the processor."""
 _PARTITION = {"A": "root-a", "B": "root-b"}
 
 

@@ -88,9 +88,8 @@ def print_table(findings: Sequence[Finding]) -> None:
             if finding.holds
             else Text("; ".join(finding.contradictions), "red"),
         )
-    console = Console()
     # Without a terminal nobody can widen the window: lines are as long as they need to be.
-    console.print(table, width=None if console.is_terminal else 200)
+    Console(width=None if Console().is_terminal else 200).print(table)
 
 
 def _leave_open(server: UpdateServer, unit: Device) -> None:

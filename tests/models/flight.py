@@ -16,7 +16,7 @@ from flipside_qemu.workshop import NAME, TARGET, Workshop, flaw_layer
 
 LANDED = 1500.0
 """Seconds that an update may take on a busy host."""
-_GLANCE = 0.5
+_GLANCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
