@@ -29,9 +29,11 @@ PARTS: Final = {
     "setbacks": None,
     "runner": None,
     "journal": "Journal",
-    "record": "format_for",
 }
 """What is broken: whole modules, or one definition in them."""
+
+WEIGHED: Final = ("machine", "setbacks")
+"""Where a number decides something, and is not just the first of many."""
 
 LONGEST: Final = 100.0
 """CPU seconds after which a mutant counts as one that never comes to rest."""
@@ -59,6 +61,8 @@ def mutants() -> Iterator[Mutant]:
         tree = ast.parse((AGENT / f"{module}.py").read_text())
         for parent in ast.walk(_part(tree, name)):
             for put, child in _children(parent):
+                if isinstance(child, ast.Constant) and module not in WEIGHED:
+                    continue
                 for what, other in _variants(child):
                     put(other)
                     yield Mutant(module, getattr(child, "lineno", 0), what, ast.unparse(tree))
