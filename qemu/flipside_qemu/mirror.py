@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-DEFAULT = "http://deb.debian.org/debian"
+from flipside_qemu.errors import HostError
+
+VARIABLE = "FLIPSIDE_MIRROR"
+"""Names an archive in the environment, for machines that have none in their apt's sources."""
 SOURCES = Path("/etc/apt")
 
 # The suites of a full archive; a "-security" or "-updates" suite is not one.
@@ -24,7 +28,13 @@ def of_this_machine(directory: Path = SOURCES) -> str:
         *(uri for path in lists for uri in in_list(_text(path))),
         *(uri for path in stanzas for uri in in_stanzas(_text(path))),
     ]
-    return found[0] if found else DEFAULT
+    found += [os.environ[VARIABLE]] if os.environ.get(VARIABLE) else []
+    if not found:
+        raise HostError(
+            f"{directory} names no Debian archive, expected apt's sources to have one; "
+            f"set {VARIABLE} to the address of a mirror"
+        )
+    return found[0]
 
 
 def in_list(text: str) -> Iterator[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flipside_qemu import mirror
+from flipside_qemu.errors import HostError
 
 STANZAS = """\
 # where this machine gets Debian from
@@ -59,8 +60,14 @@ def test_disabled_stanza_is_passed_over() -> None:
     assert list(mirror.in_stanzas("Enabled: no\n" + STANZAS.split("\n\n")[0])) == []
 
 
-def test_machine_without_sources_gets_the_default(tmp_path: Path) -> None:
-    assert mirror.of_this_machine(tmp_path) == mirror.DEFAULT
+def test_without_sources_the_environment_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(mirror.VARIABLE, raising=False)
+    with pytest.raises(HostError, match="set FLIPSIDE_MIRROR to the address of a mirror"):
+        mirror.of_this_machine(tmp_path)
+    monkeypatch.setenv(mirror.VARIABLE, "http://mirror.example/debian")
+    assert mirror.of_this_machine(tmp_path) == "http://mirror.example/debian"
 
 
 def test_machine_with_a_vendor_list_beside_debian(tmp_path: Path) -> None:
