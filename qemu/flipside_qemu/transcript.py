@@ -12,6 +12,7 @@ from flipside_qemu.alarms import KERNEL_PREFIX, Alarm, alarm_in, tells_lost_shel
 from flipside_qemu.deadline import Deadline
 
 _PROMPT = re.compile(r"(?:^|.*[^#$])[#$] $|^.*login: $")
+_FROM_KERNEL = re.compile(KERNEL_PREFIX)
 _INTERRUPTED = re.compile(KERNEL_PREFIX + r".*$")
 
 
@@ -87,19 +88,21 @@ class Transcript:
         stamp = "" if self._line else f"{_stamp()} | "
         self._line += piece
         line = self._line.rstrip("\n")
-        self._judge(line)
+        self._judge(line, complete=piece.endswith("\n"))
         if piece.endswith("\n"):
             self._line = ""
             if self._hear is not None:
                 self._hear(line)
         return stamp + piece
 
-    def _judge(self, line: str) -> None:
+    def _judge(self, line: str, *, complete: bool) -> None:
         if tells_lost_shell(line):
             self.lost_shell, self.prompted = line, False
         elif _PROMPT.match(_INTERRUPTED.sub("", line)):
             self.prompted = True
-        alarm = alarm_in(line)
+        # Prompts never end, the kernel's lines do, and half of one may look like a worse one.
+        judged = complete or not _FROM_KERNEL.match(line)
+        alarm = alarm_in(line) if judged else None
         if alarm is not None and alarm not in self.expected and self.alarm is None:
             self.alarm = (alarm, line)
 
