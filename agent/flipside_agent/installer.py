@@ -97,7 +97,7 @@ class BundleInstaller:
             return
         # What was spooled in an earlier life may have been damaged there: once more without it.
         log.warning("the payload is damaged; what was spooled of it is fetched again")
-        self._spools.drop()
+        self.forget()
         await self._installs(bundle, inspection)
 
     async def _installs(self, bundle: Bundle, inspection: Inspection) -> bool:
@@ -114,7 +114,7 @@ class BundleInstaller:
                 if damaged and source.resumed:
                     return False
                 raise _root_cause(error, origin) from error
-        self._spools.drop()
+        self.forget()
         return True
 
     async def slot_status(self, slot: str) -> SlotStatus:
@@ -135,7 +135,10 @@ class BundleInstaller:
 
     def forget(self) -> None:
         """Throw away what was spooled; for when no update is under way."""
-        self._spools.drop()
+        try:
+            self._spools.drop()
+        except DeviceError as error:
+            log.warning("%s", error)
 
     async def _identifier(self, bootname: str) -> str:
         slots = await self._rauc.slots()
@@ -145,6 +148,7 @@ class BundleInstaller:
     @asynccontextmanager
     async def _served(self, bundle: Bundle) -> AsyncIterator[tuple[Origin, BundleSource, bytes]]:
         source = self._source_of(bundle)
+        refused = False
         try:
             tail = await in_thread(source.open)
             origin = Origin(Pinned(source, tail), self._hold)
@@ -153,15 +157,14 @@ class BundleInstaller:
                 yield origin, source, tail
             finally:
                 origin.stop()
-                log.info(
-                    "bundle bytes: %d fetched, %d spooled before, %d served to RAUC",
-                    source.fetched,
-                    source.resumed,
-                    origin.served,
-                )
+        except UpdateError:
+            refused = True
+            raise
         finally:
             # Shielded: a cancelled agent still maps what it spooled.
             await asyncio.shield(in_thread(source.close))
+            if refused:
+                self.forget()
 
 
 def _root_cause(error: AgentError, origin: Origin) -> AgentError:

@@ -272,6 +272,7 @@ def test_what_rauc_refuses_is_the_bundles_fault(scene: Scene) -> None:
     scene.rauc.refusal = "signature verification failed"
     with pytest.raises(BundleRefused, match="signature verification failed"):
         scene.inspect()
+    assert scene.spooled() == []
 
 
 def test_a_proxy_between_rauc_and_the_origin_is_the_devices_fault(scene: Scene) -> None:
@@ -310,6 +311,18 @@ def test_marks_name_the_running_slot_booted_and_the_other_by_its_name(scene: Sce
         ("bad", "rootfs.1"),
         ("bad", "booted"),
     ]
+
+
+def test_a_spool_that_cannot_be_cleared_away_spoils_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    seen = scene.inspect()
+    monkeypatch.setattr(Path, "unlink", refuse)
+    scene.install(seen)
+    assert scene.rauc.written == CONTENT[:-1208]
 
 
 def test_forgetting_clears_the_spool(scene: Scene) -> None:

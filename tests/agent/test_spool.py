@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -75,6 +77,27 @@ def test_a_killed_agent_loses_no_more_than_what_was_not_mapped(folder: SpoolFold
     assert again.held == (Range(0, FLUSHED_EVERY),)
     again.close()
     spool.close()
+
+
+def test_nothing_is_mapped_before_it_is_flushed(
+    folder: SpoolFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = _open(folder)
+    _fill(spool, Range(0, MIB))
+    done: list[str] = []
+    names = {(folder.path / name).stat().st_ino: name for name in ("bundle", "bundle.map")}
+
+    def noted(verb: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(descriptor: int, *more: object) -> Any:
+            done.append(f"{verb} {names[os.fstat(descriptor).st_ino]}")
+            return real(descriptor, *more)
+
+        return call
+
+    for verb in ("fdatasync", "write"):
+        monkeypatch.setattr(os, verb, noted(verb, getattr(os, verb)))
+    spool.close()
+    assert done == ["fdatasync bundle", "write bundle.map", "fdatasync bundle.map"]
 
 
 def test_a_spool_of_another_bundle_is_thrown_out(folder: SpoolFolder) -> None:
