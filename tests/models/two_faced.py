@@ -9,9 +9,12 @@ from __future__ import annotations
 import http.client
 import re
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+TAIL = 1 << 20
+"""Bytes at the end in which a question is one for the signature, whatever blocks are fetched."""
 _ARTIFACT = re.compile(r"/artifacts/[^/]+\.raucb$")
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)$")
 _HOP = ("connection", "transfer-encoding", "keep-alive")
@@ -47,7 +50,7 @@ def _handler(model: TwoFaced) -> type[BaseHTTPRequestHandler]:
                 return
             self._pass_on()
             found = _RANGE.match(self.headers.get("Range", ""))
-            if _ARTIFACT.search(self.path) and found and int(found[1]) > model.size - 65536:
+            if _ARTIFACT.search(self.path) and found and int(found[1]) > model.size - TAIL:
                 model.turned = True
 
         do_POST = do_PUT = do_HEAD = do_GET  # noqa: N815 -- the names that http.server calls
@@ -79,6 +82,11 @@ def _handler(model: TwoFaced) -> type[BaseHTTPRequestHandler]:
             while block := answer.read(65536):
                 self.wfile.write(block)
             link.close()
+
+        def handle(self) -> None:
+            # A client that has read enough hangs up in the middle of an answer.
+            with suppress(ConnectionError):
+                super().handle()
 
         def log_message(self, *_: object) -> None:
             """Nobody reads it."""
