@@ -1,9 +1,9 @@
 """Breaks the machine in every way, one at a time, and expects the model to notice.
 
-``python tests/mutants.py`` drops each arm of each ``match``, swaps each row with the next, turns
-each condition round, forgets each operand of each ``and``, each guard and each change of patience,
-moves each number by one, and skips each save. It prints how many mutants there were and which of
-them the model let live; if it is any, the exit code is 1.
+``python tests/mutants.py`` drops each arm of each ``match`` and each alternative in it, swaps each
+row with the next, turns each condition round, forgets each operand of each ``and``, each guard and
+each change of patience, moves each number by one, and skips each save. It prints how many mutants
+there were and which of them the model let live; if it is any, the exit code is 1.
 """
 
 from __future__ import annotations
@@ -94,6 +94,11 @@ def _variants(node: ast.AST) -> Variants:
         case ast.match_case(guard=ast.expr() as guard):
             yield f"guard `{ast.unparse(guard)}` turned round", _with(node, guard=_not(guard))
             yield f"guard `{ast.unparse(guard)}` forgotten", _with(node, guard=None)
+        case ast.MatchOr(patterns=patterns):
+            for pattern in patterns:
+                left = [other for other in patterns if other is not pattern]
+                fewer = _with(node, patterns=left) if len(left) > 1 else left[0]
+                yield f"`{ast.unparse(pattern)}` left out", fewer
         case ast.BoolOp(values=values):
             for value in values:
                 rest = [other for other in values if other is not value]

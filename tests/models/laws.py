@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Final
 
 from flipside_agent.diagram import BUNDLE, FAILURE, STATES, UPDATE, WAY, follows
-from flipside_agent.events import CancelRequested, Offered
+from flipside_agent.errors import Blame
+from flipside_agent.events import CancelRequested, Failed, Offered, Restarted
 from flipside_agent.states import (
     Abandoning,
     Activating,
@@ -25,7 +26,7 @@ from flipside_agent.states import (
     Verifying,
     Waiting,
 )
-from flipside_agent.update import NO_BUNDLE, Finished, Offer
+from flipside_agent.update import NO_BUNDLE, Finished, Offer, Outcome, Verdict
 from models.scenario import Broken
 
 WISHES: Final = {"Offered", "CancelRequested"}
@@ -94,4 +95,27 @@ def accepted() -> None:
         raise Broken(f"a hostile offer leads to {after}")
 
 
-LAWS: Final = {"lawful": lawful, "unmoved": unmoved, "accepted": accepted}
+def during_a_boot() -> None:
+    """A wish that comes while a boot is confirmed is granted to what was under way."""
+    offer, cancel = Offered(Offer("7", BUNDLE), booted="A", other="B"), CancelRequested("7")
+    canceled = Reporting(UPDATE, Outcome(Verdict.CANCELED, "cancelled while waiting"))
+    for wrapped in (Checking, Confirming):
+        if follows(wrapped(Idle()), offer) != wrapped(Preparing(UPDATE)):
+            raise Broken(f"an offer is lost while {wrapped.__name__}")
+        if follows(wrapped(Waiting(UPDATE)), cancel) != wrapped(canceled):
+            raise Broken(f"a cancellation is lost while {wrapped.__name__}")
+
+
+def patient() -> None:
+    """Who only waits, or must never give up, does not lose patience."""
+    restarted, failed = Restarted(), Failed("no route", Blame.NETWORK)
+    for state in STATES:
+        waits = isinstance(state, Idle | Waiting | Returning | Reporting)
+        if (follows(state, restarted) == state) is not waits:
+            raise Broken(f"{state} and a new agent: {follows(state, restarted)}")
+        owes = isinstance(state, Returning | Reporting)
+        if (follows(state, failed) == state) is not owes:
+            raise Broken(f"{state} and an outage: {follows(state, failed)}")
+
+
+LAWS: Final = {law.__name__: law for law in (lawful, unmoved, accepted, during_a_boot, patient)}

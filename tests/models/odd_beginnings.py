@@ -100,6 +100,8 @@ CANCELLED: Final = End(BASE, Verdict.CANCELED, "cancelled while")
 
 QUIET, QUIET_SICK = Scenario(quiet=True), Scenario(Kind.SICK, quiet=True)
 CANCELLING: Final = Scenario(cancelled_from=0, eager=True)
+AT_EASE: Final = Scenario(cancelled_from=0, eager=True, counted=False)
+"""The same on a device where nothing has to be confirmed first."""
 STUBBORN: Final = Scenario(faults=(("mark_bad", FOREVER),))
 
 ODD_BEGINNINGS: Final[Mapping[str, Story]] = {
@@ -129,5 +131,9 @@ ODD_BEGINNINGS: Final[Mapping[str, Story]] = {
     "committing, from base": partial(_odd, Committing(UPDATE), FROM_BASE, UNCONFIRMED),
     "preparing, cancelled": partial(_odd, Preparing(UPDATE), FROM_BASE, CANCELLED, CANCELLING),
     "waiting, cancelled": partial(_odd, Waiting(UPDATE, SEEN), FROM_BASE, CANCELLED, CANCELLING),
+    "preparing at ease, cancelled": partial(_odd, Preparing(UPDATE), FROM_BASE, CANCELLED, AT_EASE),
+    "waiting at ease, cancelled": partial(
+        _odd, Waiting(UPDATE, SEEN), FROM_BASE, CANCELLED, AT_EASE
+    ),
     "installing, too late": partial(_odd, Installing(UPDATE, SEEN), FROM_BASE, LANDS, CANCELLING),
 }
