@@ -161,10 +161,18 @@ class BundleInstaller:
             refused = True
             raise
         finally:
-            # Shielded: a cancelled agent still maps what it spooled.
-            await asyncio.shield(in_thread(source.close))
+            await _close(source)
             if refused:
                 self.forget()
+
+
+async def _close(source: BundleSource) -> None:
+    try:
+        await in_thread(source.close)
+    except asyncio.CancelledError:
+        # An agent that is told to stop, and told again, still maps what it spooled.
+        source.close()
+        raise
 
 
 def _root_cause(error: AgentError, origin: Origin) -> AgentError:

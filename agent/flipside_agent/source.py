@@ -75,13 +75,14 @@ class RemoteSource:
         self._folder = folder
         self._random = random
         self._changed = threading.Condition()
+        self._settling = threading.Lock()
+        """Held while the store is flushed or closed, which never happens at once."""
         self._closing = threading.Event()
         self._over = False
         self._demands: list[Range] = []
         self._store: Store = Window()
         self._plan = Plan(size, self._store.ahead)
         self._download: Download | None = None
-        self._thread: threading.Thread | None = None
 
     def open(self) -> bytes:
         """Make ready to be read, and return the signature tail that the server has now."""
@@ -96,8 +97,7 @@ class RemoteSource:
             self.resumed = total(self._store.held)
             self._store.write(ending.start, [raw])
             self.fetched = len(raw)
-            self._thread = threading.Thread(target=self._run, name="fetch", daemon=True)
-            self._thread.start()
+        threading.Thread(target=self._run, name="fetch", daemon=True).start()
         return tail
 
     def read(self, offset: int, length: int, deadline: float) -> bytes:
@@ -125,15 +125,15 @@ class RemoteSource:
             raise self.trouble or NetworkError(f"no answer from {self._along.site} in time")
 
     def close(self) -> None:
-        """End fetching and reading; what is spooled stays spooled."""
+        """End fetching and reading; what is spooled stays spooled. May be called again."""
         self._closing.set()
         with self._changed:
             self._over = True
             self._changed.notify_all()
         self._along.abort()
         self._aside.abort()
-        if self._thread is not None:
-            self._thread.join()
+        # Without waiting for the thread: it may be stuck with a name server, and keeps nothing now.
+        self._end()
 
     def _pick_store(self, key: str) -> Store:
         try:
@@ -204,15 +204,17 @@ class RemoteSource:
         self.fetched += sum(map(len, pieces))
         try:
             with self._changed:
+                if self._over:
+                    return
                 self._store.write(offset, pieces)
                 self._changed.notify_all()
-            # Outside of the lock: flushing a slow card takes seconds.
-            self._store.settle()
+            # Without that lock, which readers wait for: flushing a slow card takes seconds.
+            with self._settling:
+                self._store.settle()
         except DeviceError as error:  # the disk is full, or broken
             log.warning("going on without a spool: %s", error)
+            self._replace_store()
             with self._changed:
-                self._close_store()
-                self._store = Window()
                 self._store.write(offset, pieces)
                 self._plan = replace(self._plan, ahead=self._store.ahead)
                 self._changed.notify_all()
@@ -229,14 +231,16 @@ class RemoteSource:
     def _end(self) -> None:
         with self._changed:
             self._over = True
-            self._close_store()
-            self._changed.notify_all()
+        self._replace_store()
 
-    def _close_store(self) -> None:
-        try:
-            self._store.close()
-        except DeviceError as error:
-            log.warning("what was fetched last is not kept: %s", error)
+    def _replace_store(self) -> None:
+        with self._settling, self._changed:
+            store, self._store = self._store, Window()
+            try:
+                store.close()
+            except DeviceError as error:
+                log.warning("what was fetched last is not kept: %s", error)
+            self._changed.notify_all()
 
 
 def remote_source(

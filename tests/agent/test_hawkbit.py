@@ -36,7 +36,7 @@ def _web() -> Iterator[Web]:
 @pytest.fixture(name="server")
 def _server(web: Web) -> Hawkbit:
     site = _address(web.url).site
-    transport = Transport(Identity(site, "TargetToken abc"), patience=5)
+    transport = Transport(Identity(site, "TargetToken abc"), patience=60)
     base = Address(site, base_path("DEFAULT", "board-1"))
     return Hawkbit(transport, base, PollLimits(shortest=1, longest=3600, unsaid=300))
 

@@ -23,7 +23,7 @@ from flipside_agent.errors import (
 )
 from flipside_agent.installer import BundleInstaller
 from flipside_agent.rauc_dialect import BundleRefused
-from flipside_agent.source import RemoteSource, remote_source
+from flipside_agent.source import BATCH, RemoteSource, remote_source
 from flipside_agent.spool import SpoolFolder
 from flipside_agent.tail import LONGEST_TAIL
 from flipside_agent.transport import Identity, Transport
@@ -57,7 +57,7 @@ class Scene:
     def _source(self, bundle: Bundle) -> RemoteSource:
         address = address_of(self.web.url)
         assert address is not None
-        transport = Transport(Identity(address.site, "TargetToken abc"), patience=5)
+        transport = Transport(Identity(address.site, "TargetToken abc"), patience=60)
         self.sources.append(remote_source(bundle, transport, self.folder, lambda: 0.0))
         return self.sources[-1]
 
@@ -122,8 +122,8 @@ def test_what_was_inspected_is_installed_and_the_spool_is_cleared_away(scene: Sc
     assert scene.rauc.written == CONTENT[:-1208]
     assert scene.progress[-1] == (100, "Installing done.")
     assert scene.spooled() == []
-    # Nothing twice but the ending, which is asked for at each opening.
-    assert sum(source.fetched for source in scene.sources) == SIZE + LONGEST_TAIL
+    # Nothing twice but the ending, which is asked for at each opening, and what was on its way.
+    assert sum(source.fetched for source in scene.sources) <= SIZE + LONGEST_TAIL + BATCH
 
 
 def test_the_running_slot_is_never_written(scene: Scene) -> None:
@@ -211,7 +211,8 @@ def test_a_long_outage_is_the_networks_fault_and_costs_no_byte_twice(hasty: Scen
     assert fetched <= SIZE + 2 * LONGEST_TAIL + BLOCK
 
 
-def test_an_agent_that_is_stopped_half_way_keeps_what_it_has(scene: Scene) -> None:
+@pytest.mark.parametrize("times", [1, 3])
+def test_an_agent_that_is_stopped_half_way_keeps_what_it_has(scene: Scene, times: int) -> None:
     seen = scene.inspect()
     reached, go_on = threading.Event(), threading.Event()
 
@@ -224,7 +225,9 @@ def test_an_agent_that_is_stopped_half_way_keeps_what_it_has(scene: Scene) -> No
     async def story() -> None:
         install = asyncio.create_task(scene.installer.install(scene.bundle, seen, "B"))
         await asyncio.to_thread(reached.wait, 10)
-        install.cancel()
+        for _ in range(times):
+            install.cancel()
+            await asyncio.sleep(0)
         with pytest.raises(asyncio.CancelledError):
             await install
         go_on.set()
@@ -284,8 +287,10 @@ def test_a_proxy_between_rauc_and_the_origin_is_the_devices_fault(scene: Scene) 
 def test_nobody_serves_once_it_is_over(scene: Scene) -> None:
     seen = scene.inspect()
     scene.install(seen)
-    left = [t.name for t in threading.enumerate() if t.name in ("origin", "fetch", "worker")]
-    assert left == []
+    for thread in threading.enumerate():
+        if thread.name in ("origin", "fetch", "worker"):
+            thread.join(10)
+            assert not thread.is_alive()
 
 
 def test_slots_are_known_by_their_bootnames(scene: Scene) -> None:

@@ -71,6 +71,8 @@ class Web:
         self.seen: list[Seen] = []
         self.sent = 0
         """Bytes of file bodies that went out."""
+        self.at_most: int | None = None
+        """Bytes of a file body after which each connection breaks."""
         self.off_after: int | None = None
         """Bytes of file bodies after which the power goes."""
         self.before_answer: Callable[[Seen], None] = lambda seen: None
@@ -281,6 +283,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _body(self, content: bytes, start: int, stop: int) -> None:
         web = self.server.web
         end = start + (stop - start) // 2 if web.mood is Mood.HALF else stop
+        end = end if web.at_most is None else min(end, start + web.at_most)
         for at in range(start, end, 65536):
             piece = content[at : min(at + 65536, end)]
             self.wfile.write(piece)
