@@ -132,7 +132,8 @@ class RemoteSource:
             self._changed.notify_all()
         self._along.abort()
         self._aside.abort()
-        # Without waiting for the thread: it may be stuck with a name server, and keeps nothing now.
+        # Without waiting for the thread: it may be stuck with a name server. What it still brings
+        # goes into a store that nobody reads.
         self._end()
 
     def _pick_store(self, key: str) -> Store:
@@ -204,8 +205,6 @@ class RemoteSource:
         self.fetched += sum(map(len, pieces))
         try:
             with self._changed:
-                if self._over:
-                    return
                 self._store.write(offset, pieces)
                 self._changed.notify_all()
             # Without that lock, which readers wait for: flushing a slow card takes seconds.

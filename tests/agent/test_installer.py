@@ -28,6 +28,7 @@ from flipside_agent.spool import SpoolFolder
 from flipside_agent.tail import LONGEST_TAIL
 from flipside_agent.transport import Identity, Transport
 from flipside_agent.update import Bundle, Inspection
+from flipside_agent.worker import in_thread
 from models.bundle import bundle_bytes, manifest_hash
 from models.rauc_reader import BLOCK, RaucReader
 from models.web import Mood, Said, Web
@@ -212,7 +213,10 @@ def test_a_long_outage_is_the_networks_fault_and_costs_no_byte_twice(hasty: Scen
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_an_agent_that_is_stopped_half_way_keeps_what_it_has(scene: Scene, times: int) -> None:
+def test_an_agent_that_is_stopped_half_way_keeps_what_it_has(
+    scene: Scene, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that is told to stop again and again, with no patience for a thread."""
     seen = scene.inspect()
     reached, go_on = threading.Event(), threading.Event()
 
@@ -220,7 +224,13 @@ def test_an_agent_that_is_stopped_half_way_keeps_what_it_has(scene: Scene, times
         reached.set()
         go_on.wait(10)
 
+    async def impatient(call: Callable[[], T]) -> T:
+        if times > 1 and call.__name__ == "close":
+            await asyncio.Event().wait()
+        return await in_thread(call)
+
     scene.at_block(8, stop)
+    monkeypatch.setattr("flipside_agent.installer.in_thread", impatient)
 
     async def story() -> None:
         install = asyncio.create_task(scene.installer.install(scene.bundle, seen, "B"))
@@ -233,6 +243,7 @@ def test_an_agent_that_is_stopped_half_way_keeps_what_it_has(scene: Scene, times
         go_on.set()
 
     _do(story())
+    monkeypatch.undo()
     scene.install(seen)
     assert scene.rauc.written == CONTENT[:-1208]
     assert scene.sources[-1].resumed >= 8 * BLOCK

@@ -24,7 +24,7 @@ from flipside_agent.errors import (
 from flipside_agent.source import BATCH, RemoteSource, remote_source
 from flipside_agent.spool import SpoolFolder
 from flipside_agent.tail import LONGEST_TAIL
-from flipside_agent.transport import Identity, Transport
+from flipside_agent.transport import Identity, Link, Transport
 from flipside_agent.update import Bundle
 from models.bundle import bundle_bytes
 from models.web import Mood, Said, Seen, Web
@@ -396,6 +396,24 @@ def test_closing_ends_whoever_waits(scene: Scene) -> None:
     source.close()
     reader.join(10)
     assert isinstance(ends[0], NetworkError)
+    scene.web.wait(scene.web.is_idle)
+
+
+def test_a_thread_that_is_stuck_keeps_nothing_from_being_mapped(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = scene.opened_source()
+    source.read(0, 1000, _soon())
+    scene.web.mood = Mood.SILENT
+    monkeypatch.setattr(Link, "abort", lambda _: None)
+    asked = len(scene.web.seen)
+    with pytest.raises(NetworkError):
+        source.read(SIZE - 100_000, 4, time.monotonic() + 0.01)
+    scene.web.wait(lambda: len(scene.web.seen) > asked)
+    source.close()
+    scene.web.mood = Mood.WELL
+    assert scene.opened_source().resumed >= LONGEST_TAIL + 1000
+    scene.web.switch_off()
 
 
 def test_closed_between_the_server_and_the_spool(
