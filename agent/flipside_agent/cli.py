@@ -28,7 +28,7 @@ from flipside_agent.hawkbit import Hawkbit
 from flipside_agent.health import Checks
 from flipside_agent.herald import Herald
 from flipside_agent.installer import BundleInstaller
-from flipside_agent.journal import FilePages, Journal
+from flipside_agent.journal import FilePages, Journal, sole_owner
 from flipside_agent.journald import last_line
 from flipside_agent.notify import notify_from, watchdog_interval
 from flipside_agent.payment import Payment
@@ -104,7 +104,8 @@ def _run(options: argparse.Namespace) -> None:
     config = load(options.policy, options.device)
     for warning in config.warnings:
         log.warning("%s", warning)
-    asyncio.run(_live(config, options.journal))
+    with sole_owner(options.journal):
+        asyncio.run(_live(config, options.journal))
 
 
 async def _live(config: Config, journal: Path) -> None:

@@ -85,9 +85,9 @@ class Config:
 def load(policy: Path = POLICY, device: Path = DEVICE) -> Config:
     """Read the image's policy and lay the device's own file over it, if there is one."""
     files = [policy, device] if _is_there(device) else [policy]
-    tables = layered([(str(file), _document(file)) for file in files])
-    config = config_of(tables, place=str(policy), lenient=str(device))
-    exposed = [warning for file in files for warning in _exposed(file)]
+    documents = [(str(file), _document(file)) for file in files]
+    config = config_of(layered(documents), place=str(policy), lenient=str(device))
+    exposed = [warning for file, document in documents for warning in _exposed(file, document)]
     return replace(config, warnings=(*config.warnings, *exposed))
 
 
@@ -107,13 +107,14 @@ def _document(file: Path) -> dict[str, object]:
         raise OperatorError(f"{file} is not valid TOML: {error}") from error
 
 
-def _exposed(file: Path) -> list[str]:
+def _exposed(file: str, document: dict[str, object]) -> list[str]:
     """Warn of a token that everybody can read.
 
     Not refused: an agent that will not run for that can only be mended by hand, on every device.
     """
-    mode = file.stat().st_mode
-    if not mode & stat.S_IROTH or "_token" not in file.read_text(encoding="utf-8"):
+    device = document.get("device")
+    has_token = isinstance(device, dict) and any(key.endswith("_token") for key in device)
+    if not has_token or not Path(file).stat().st_mode & stat.S_IROTH:
         return []
     return [f"{file} holds a token and can be read by everybody: chmod o= {file}"]
 

@@ -17,6 +17,7 @@ What is found, and what is made of it:
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,6 +65,30 @@ class Journal:
         pages = ((unseal(self._pages.read(number)), number) for number in range(PAGES))
         found = [_Found(page, number) for page, number in pages if page]
         return sorted(found, key=lambda each: each.page.serial, reverse=True)
+
+
+@contextmanager
+def sole_owner(path: Path) -> Iterator[None]:
+    """Refuse to go on while another agent has this journal; two would undo each other's story.
+
+    The lock is on the directory: it needs no write, and goes when its holder dies.
+    """
+    try:
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise DeviceError(f"{path.parent} cannot be opened: {error.strerror}") from error
+    try:
+        _lock(directory, path)
+        yield
+    finally:
+        os.close(directory)
+
+
+def _lock(directory: int, path: Path) -> None:
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OperatorError(f"{path}: another flipside-agent is at work on this journal") from error
 
 
 class FilePages:

@@ -117,10 +117,6 @@ class Rauc:
         """What bundles must be made for to run on this device."""
         return await self._patiently(lambda: self._property("Compatible"))
 
-    async def boot_slot(self) -> str:
-        """Bootname of the running slot; known also while RAUC is busy."""
-        return await self._patiently(lambda: self._property("BootSlot"))
-
     async def _start(self, location: str, arguments: dict[str, Typed]) -> dict[str, Typed]:
         """Begin an installation and say with which arguments: those that this RAUC knows."""
         while True:

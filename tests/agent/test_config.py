@@ -182,6 +182,12 @@ def test_a_token_that_everybody_can_read_is_warned_of(files: tuple[Path, Path]) 
     assert load(*files).warnings == ()
 
 
+def test_a_token_in_a_comment_is_nobodys_secret(files: tuple[Path, Path]) -> None:
+    files[1].write_text('# [device]\n# target_token = "what the server gave it"\n')
+    files[1].chmod(0o644)
+    assert load(*files).warnings == ()
+
+
 def test_no_policy_is_the_operators_business(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match=r"agent\.toml cannot be read: No such file"):
         load(tmp_path / "agent.toml", tmp_path / "device.toml")

@@ -171,11 +171,13 @@ def test_a_report_that_nobody_wants_any_more_is_done(
     web.answers["POST", f"{BASE}/deploymentBase/5/feedback"] = Said(status)
     _do(server.report(_update(web), SUCCESS))
     _do(server.progress("5", "still here"))
+    assert [each.method for each in web.seen] == ["POST", "POST"]
 
 
 def test_a_cancellation_that_nobody_asked_for_is_done(web: Web, server: Hawkbit) -> None:
     web.answers["POST", f"{BASE}/cancelAction/5/feedback"] = Said(405)
     _do(server.report(_update(web), CANCELED))
+    assert [each.path for each in web.seen] == [f"{BASE}/cancelAction/5/feedback"]
 
 
 @pytest.mark.parametrize(

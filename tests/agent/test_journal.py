@@ -16,7 +16,7 @@ import pytest
 
 from flipside_agent.diagram import SEEN, UPDATE
 from flipside_agent.errors import DeviceError, OperatorError
-from flipside_agent.journal import FilePages, Journal
+from flipside_agent.journal import FilePages, Journal, sole_owner
 from flipside_agent.page import SIZE, Page, seal
 from flipside_agent.record import Record, encode
 from flipside_agent.states import Committing, Installing, Rebooting, Verifying
@@ -209,7 +209,7 @@ READ_ONLY = """
 import sys
 from pathlib import Path
 from flipside_agent.errors import DeviceError
-from flipside_agent.journal import FilePages, Journal
+from flipside_agent.journal import FilePages, Journal, sole_owner
 
 journal = Journal(FilePages(Path(sys.argv[1])))
 record = journal.load()
@@ -241,3 +241,20 @@ def test_on_a_read_only_file_system_the_story_is_read_and_nothing_is_done(
     name, told = done.stdout.splitlines()
     assert name == "Rebooting"
     assert told == f"{path}: cannot write the journal: Read-only file system"
+
+
+def test_a_journal_has_one_agent_at_a_time(path: Path) -> None:
+    with (
+        sole_owner(path),
+        pytest.raises(OperatorError, match="another flipside-agent"),
+        sole_owner(path),
+    ):
+        pass
+    with sole_owner(path):
+        pass
+
+
+def test_without_its_directory_nobody_owns_a_journal(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    with pytest.raises(DeviceError, match=f"{nowhere} cannot be opened"), sole_owner(nowhere / "j"):
+        pass

@@ -218,11 +218,6 @@ class TestTime:
 
 
 class TestSurroundings:
-    def test_the_link_goes_and_comes(self, device: Device) -> None:
-        device.boot()
-        device.link(up=False)
-        device.link(up=True)
-
     def test_what_happened_to_its_power_is_in_the_log(self, device: Device, tmp_path: Path) -> None:
         device.boot()
         device.power_cut()
