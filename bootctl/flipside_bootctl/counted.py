@@ -7,10 +7,13 @@ is one decimal digit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from flipside_bootctl.errors import DamagedState
 from flipside_bootctl.state import BAD, BootState, Capabilities, Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NAMES = ("A", "B")
 CAPABILITIES = Capabilities(

@@ -6,8 +6,7 @@ rewritten only when that changes, and is what GRUB falls back on when it cannot 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+import os
 
 from flipside_bootctl import counted, grubenv, sector, state
 from flipside_bootctl.errors import DamagedState
@@ -16,12 +15,13 @@ from flipside_bootctl.state import BootState, Capabilities
 DIRECTORY = "flipside"
 
 
-@dataclass(frozen=True, slots=True)
 class GrubCounted:
     """Boot control through the counted environment of ``bootctl/grub/grub.cfg``."""
 
-    esp: Path
-    """Where the EFI system partition is mounted."""
+    def __init__(self, esp: str | os.PathLike[str]) -> None:
+        """Take the path at which the EFI system partition is mounted."""
+        self.boot_env = os.path.join(esp, DIRECTORY, "boot.env")
+        self.commit_env = os.path.join(esp, DIRECTORY, "commit.env")
 
     @property
     def capabilities(self) -> Capabilities:
@@ -30,12 +30,12 @@ class GrubCounted:
 
     def read(self) -> BootState:
         """The stored state; raises DamagedState if it cannot be read."""
-        return counted.from_variables(_load(self._boot_env))
+        return counted.from_variables(_load(self.boot_env))
 
     def committed(self) -> str:
         """The last committed slot, as grub.cfg takes it: A unless the file says B."""
         try:
-            return "B" if _load(self._commit_env).get("committed") == "B" else "A"
+            return "B" if _load(self.commit_env).get("committed") == "B" else "A"
         except DamagedState:
             return "A"
 
@@ -57,7 +57,7 @@ class GrubCounted:
     def create(self, name: str) -> None:
         """Write a fresh boot state in which only this slot is bootable, and confirmed."""
         counted.rebuilt(name).slot(name)
-        self._boot_env.parent.mkdir(parents=True, exist_ok=True)
+        os.makedirs(os.path.dirname(self.boot_env), exist_ok=True)
         self._commit(name)
         self._store(counted.rebuilt(name))
 
@@ -73,39 +73,36 @@ class GrubCounted:
         try:
             return self.read()
         except DamagedState:
-            return replace(counted.rebuilt(self.committed()), primary=name)
-
-    @property
-    def _boot_env(self) -> Path:
-        return self.esp / DIRECTORY / "boot.env"
-
-    @property
-    def _commit_env(self) -> Path:
-        return self.esp / DIRECTORY / "commit.env"
+            return counted.rebuilt(self.committed())._replace(primary=name)
 
     def _store(self, new: BootState) -> None:
         block = grubenv.encode(counted.to_variables(new))
-        if _content(self._boot_env) != block:
-            sector.store(self._boot_env, block)
+        if _content(self.boot_env) != block:
+            sector.store(self.boot_env, block)
 
     def _commit(self, name: str) -> None:
         block = grubenv.encode({"committed": name})
-        if _content(self._commit_env) != block:
-            sector.store(self._commit_env, block)
+        if _content(self.commit_env) != block:
+            sector.store(self.commit_env, block)
 
 
-def _content(path: Path) -> bytes:
+def _content(path: str) -> bytes:
     """What the file holds; nothing if it cannot be read, because then it is to be written."""
     try:
-        return path.read_bytes()
+        return _read(path)
     except OSError:
         return b""
 
 
-def _load(path: Path) -> dict[str, str]:
+def _load(path: str) -> dict[str, str]:
     try:
-        return grubenv.decode(path.read_bytes())
+        return grubenv.decode(_read(path))
     except OSError as error:
         raise DamagedState(f"{path}: {error.strerror}") from error
     except DamagedState as error:
         raise DamagedState(f"{path}: {error}") from error
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()

@@ -10,9 +10,12 @@ because a disk writes a sector of 512 bytes whole or not at all (`Flipside boot 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from flipside_bootctl.errors import DamagedState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SIZE = 1024
 SECTOR = 512

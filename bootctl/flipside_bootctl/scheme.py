@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Protocol
 
 from flipside_bootctl.errors import NoScheme
@@ -22,12 +22,13 @@ class Scheme(Protocol):
     def mark_bad(self, name: str) -> None: ...
 
 
-def detect(root: Path) -> Scheme:
+def detect(root: str | os.PathLike[str]) -> Scheme:
     """The scheme of the machine whose file system starts at ``root``."""
-    esp = root / "efi"
-    if (esp / DIRECTORY / "grub.cfg").is_file():
+    esp = os.path.join(root, "efi")
+    directory = os.path.join(esp, DIRECTORY)
+    if os.path.isfile(os.path.join(directory, "grub.cfg")):
         return GrubCounted(esp)
     raise NoScheme(
-        f"{esp / DIRECTORY}: no grub.cfg of Flipside there, expected the EFI system partition "
+        f"{directory}: no grub.cfg of Flipside there, expected the EFI system partition "
         f"to be mounted at {esp}"
     )

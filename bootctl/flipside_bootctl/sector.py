@@ -7,13 +7,12 @@ replaced by another file while it has its right size.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from flipside_bootctl.errors import StateNotStored
 from flipside_bootctl.grubenv import SECTOR, SIZE
 
 
-def store(path: Path, block: bytes) -> None:
+def store(path: str, block: bytes) -> None:
     """Store a block of which only the first sector carries meaning, and flush it to the disk."""
     try:
         if _has_size(path):
@@ -26,11 +25,11 @@ def store(path: Path, block: bytes) -> None:
         ) from error
 
 
-def _has_size(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size == SIZE
+def _has_size(path: str) -> bool:
+    return os.path.isfile(path) and os.path.getsize(path) == SIZE
 
 
-def _overwrite(path: Path, block: bytes) -> None:
+def _overwrite(path: str, block: bytes) -> None:
     descriptor = os.open(path, os.O_RDWR)
     try:
         # The second sector is padding. It differs only if somebody damaged it, and is then
@@ -44,15 +43,15 @@ def _overwrite(path: Path, block: bytes) -> None:
         os.close(descriptor)
 
 
-def _create(path: Path, block: bytes) -> None:
+def _create(path: str, block: bytes) -> None:
     """Only a missing or damaged file comes this way; the loader meanwhile uses the commit file."""
-    beside = path.with_name(path.name + ".new")
-    with beside.open("wb") as file:
+    beside = f"{path}.new"
+    with open(beside, "wb") as file:
         file.write(block)
         file.flush()
         os.fsync(file.fileno())
-    beside.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
+    os.replace(beside, path)
+    directory = os.open(os.path.dirname(path), os.O_RDONLY)
     try:
         os.fsync(directory)
     finally:

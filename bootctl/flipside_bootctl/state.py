@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from flipside_bootctl.errors import NothingBootable, UnknownSlot
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+
+class Slot(NamedTuple):
     """What the boot loader knows about one slot."""
 
     left: int
@@ -21,8 +22,7 @@ class Slot:
 BAD = Slot(left=0, confirmed=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Capabilities:
+class Capabilities(NamedTuple):
     """What a boot scheme can do and what it asks for."""
 
     scheme: str
@@ -34,8 +34,7 @@ class Capabilities:
     """The loader counts every boot, so userspace owes a confirmation on every boot."""
 
 
-@dataclass(frozen=True, slots=True)
-class BootState:
+class BootState(NamedTuple):
     """The whole boot state of a device with two slots."""
 
     primary: str
@@ -64,7 +63,7 @@ class BootState:
     def with_slot(self, name: str, slot: Slot) -> BootState:
         """The same state with one slot changed."""
         self.slot(name)
-        return replace(self, slots={**self.slots, name: slot})
+        return self._replace(slots={**self.slots, name: slot})
 
 
 def select(state: BootState, name: str, caps: Capabilities) -> BootState:
@@ -72,7 +71,7 @@ def select(state: BootState, name: str, caps: Capabilities) -> BootState:
     slot = state.slot(name)
     if not (slot.confirmed and slot.left > 0):
         slot = Slot(left=caps.trial_attempts, confirmed=False)
-    return replace(state.with_slot(name, slot), primary=name)
+    return state.with_slot(name, slot)._replace(primary=name)
 
 
 def mark_good(state: BootState, name: str, caps: Capabilities) -> BootState:

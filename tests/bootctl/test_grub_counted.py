@@ -18,11 +18,11 @@ def grub(tmp_path: Path) -> GrubCounted:
 
 
 def boot_env(grub: GrubCounted) -> Path:
-    return grub.esp / "flipside/boot.env"
+    return Path(grub.boot_env)
 
 
 def commit_env(grub: GrubCounted) -> Path:
-    return grub.esp / "flipside/commit.env"
+    return Path(grub.commit_env)
 
 
 def test_a_fresh_device_boots_its_one_slot(grub: GrubCounted) -> None:

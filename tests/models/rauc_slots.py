@@ -90,7 +90,7 @@ class RaucSlots:
         """Confirm the running slot, and then commit to it, as ``GrubCounted.mark_good`` does."""
         self.power.may_fail("mark_good")
         here, now = self.power.here.slot, self.power.now
-        before = now.boot_state() if now.readable else replace(now.boot_state(), primary=here)
+        before = now.boot_state() if now.readable else now.boot_state()._replace(primary=here)
         state = mark_good(before, here, counted.CAPABILITIES)
         self.power.store("good", state)
         if state.next_slot() == here and now.committed != here:

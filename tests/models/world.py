@@ -13,7 +13,7 @@ success that is none, leave nothing to boot, reboot for ever) the world raises :
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import Any, Final, TypeVar
@@ -160,7 +160,7 @@ class World:
             slot = state.slot(name)
             if slot.left > 0:
                 if self.scenario.counted or not slot.confirmed:
-                    poorer = state.with_slot(name, replace(slot, left=slot.left - 1))
+                    poorer = state.with_slot(name, slot._replace(left=slot.left - 1))
                     self.power.store("count", poorer)
                 return name, not slot.confirmed
         return now.committed, False
