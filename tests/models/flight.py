@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TypedDict
 
 from flipside_qemu.alarms import Alarm
 from flipside_qemu.deadline import Deadline
 from flipside_qemu.device import Device
 from flipside_qemu.story import Flaw
+from flipside_qemu.tree import Layer
 from flipside_qemu.update_server import Belief, UpdateServer
 from flipside_qemu.workshop import NAME, TARGET, Workshop, flaw_layer
 
 LANDED = 1500.0
 """Seconds that an update may take on a busy host."""
 _GLANCE = 2.0
+
+
+Entry = TypedDict(
+    "Entry",
+    {
+        "action": str,
+        "version": str,
+        "from": str,
+        "slot": str,
+        "when": str,
+        "verdict": str,
+        "reason": str,
+        "check": str,
+        "journal": list[str],
+    },
+)
+"""One line of ``flipside-agent history --json``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +47,16 @@ class Flight:
     shop: Workshop
     server: UpdateServer
     device: Device
+    versions: count[int] = field(default_factory=lambda: count(2))
 
-    def ship(self, version: str, flaw: Flaw = Flaw.NONE) -> int:
+    def next_version(self) -> str:
+        """A version that this server has not seen."""
+        return str(next(self.versions))
+
+    def ship(self, version: str, flaw: Flaw | Layer = Flaw.NONE) -> int:
         """Publish a version and assign it to the device; the action's id."""
-        bundle = self.shop.ship(version, flaw_layer(flaw))
+        layer = flaw_layer(flaw) if isinstance(flaw, Flaw) else flaw
+        bundle = self.shop.ship(version, layer)
         metadata = {"flipside.manifest-hash": bundle.manifest_hash}
         self.server.add_bundle(bundle.path, NAME, version, metadata)
         return self.server.assign(TARGET, NAME, version)
@@ -47,6 +74,50 @@ class Flight:
             return any(searched.search(message) for message in belief.messages)
 
         return self._await(action, within, was_told, f"`{pattern}` at the server")
+
+    def refused(self, action: int, *patterns: str) -> Entry:
+        """Wait until it has failed; the server and the device tell the same, and this much."""
+        result = self.result(action)
+        assert result.state == "error", result.messages
+        entry = self.ended(action)
+        assert entry["verdict"] == "failure"
+        assert entry["reason"] in result.last_words
+        for pattern in patterns:
+            assert re.search(pattern, result.last_words), result.last_words
+        return entry
+
+    def lands(self, action: int) -> Entry:
+        """Wait until it has landed: it runs, it is confirmed, and everybody says so."""
+        result = self.result(action)
+        assert result.state == "finished", result.messages
+        entry = self.ended(action)
+        assert entry["verdict"] == "success"
+        assert self.version() == result.version
+        assert self.is_confirmed(self.device.booted_slot())
+        return entry
+
+    def good_update(self) -> Entry:
+        """One more update, a good one: nothing is so broken that it could not be mended."""
+        return self.lands(self.ship(self.next_version()))
+
+    def ended(self, action: int) -> Entry:
+        """What the device has written down of an action that is over."""
+        self.device.boot()
+        found = [entry for entry in self.history() if entry["action"] == str(action)]
+        assert len(found) == 1, f"action {action} is {len(found)} times in the device's history"
+        return found[0]
+
+    def history(self) -> list[Entry]:
+        """What the device has written down of everything that it tried, oldest first."""
+        entries: list[Entry] = json.loads(
+            self.device.shell.check("flipside-agent history --json", within=60)
+        )
+        return entries
+
+    def is_confirmed(self, slot: str) -> bool:
+        """Whether the boot loader's state says so."""
+        state = json.loads(self.device.shell.check("flipside-bootctl status --json"))
+        return bool(state["slots"][slot]["confirmed"])
 
     def version(self) -> str:
         """Version of the running system."""

@@ -20,6 +20,9 @@ from models.flight import Flight
 
 UUID = "f11b51de-0000-4000-8000-00000000d0d0"
 NewDevice = Callable[..., Device]
+AT_REST = (
+    "until journalctl -b -u flipside-agent -o cat | grep -q 'flipside: idle'; do sleep 1; done"
+)
 
 
 @pytest.fixture(scope="session")
@@ -71,3 +74,32 @@ def flight(shop: Workshop, server: UpdateServer, new_device: NewDevice) -> Fligh
     unit = new_device(provision(server))
     unit.boot()
     return Flight(shop, server, unit)
+
+
+@pytest.fixture(scope="module")
+def _hangar(
+    shop: Workshop, qemu: Emulator, bench: Workbench, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Flight]:
+    """One device and one server for all tests of a module; kept at the moment of its first rest."""
+    place = tmp_path_factory.mktemp("hangar")
+    server = UpdateServer(place / "server", free_port())
+    server.start()
+    disk = shop.disk("1", place / "disk", provision(server))
+    machine = Machine(disk.image, disk.variables, uuid=UUID, serial=TARGET)
+    machine = kvm.accelerated(machine, qemu, bench.cache)
+    with device.fresh(machine, qemu, place / "device") as unit:
+        unit.boot()
+        unit.shell.check(AT_REST, within=120)
+        unit.snapshot("ready")
+        yield Flight(shop, server, unit)
+    server.stop()
+
+
+@pytest.fixture
+def ready_flight(_hangar: Flight) -> Flight:
+    """A device that runs version 1 from slot A, is confirmed and knows its server.
+
+    It is put back to that moment for each test: a second instead of a boot.
+    """
+    _hangar.device.restore("ready")
+    return _hangar
