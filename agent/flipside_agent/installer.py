@@ -157,6 +157,12 @@ class BundleInstaller:
                 yield origin, source, tail
             finally:
                 origin.stop()
+                log.info(
+                    "bundle bytes: %d fetched, %d spooled before, %d served to RAUC",
+                    source.fetched,
+                    source.resumed,
+                    origin.served,
+                )
         except UpdateError:
             refused = True
             raise

@@ -58,7 +58,7 @@ class Play:
             happened=_happened(facts),
             why=belief.last_words,
             seconds=seconds,
-            fetched=self.witness.fetched,
+            fetched=facts.fetched,
             contradictions=contradictions(chapter, facts),
         )
         self.stage.end(finding)
@@ -102,6 +102,7 @@ class Play:
             server_words=belief.last_words,
             panics=self.witness.panics,
             trials=self.witness.trials,
+            fetched=self.witness.fetched,
         )
 
     def _digest(self, chapter: Chapter, slot: str) -> str:

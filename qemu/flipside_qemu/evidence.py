@@ -35,6 +35,8 @@ class Facts:
     """Kernel panics on the console meanwhile."""
     trials: int
     """Trial boots that the boot loader announced meanwhile."""
+    fetched: int
+    """Bytes of bundles that the agent says it fetched meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ def contradictions(chapter: Chapter, facts: Facts) -> tuple[str, ...]:
         found.append(f"the server says {facts.server_state}, expected {wanted}")
     if not re.search(chapter.reason, facts.server_words, re.IGNORECASE):
         found.append(f"the server was told {facts.server_words!r}, expected {chapter.reason!r}")
+    if not facts.fetched:
+        found.append("the agent does not say that it fetched anything")
     return (*found, *_ENDINGS[chapter.ending](chapter, facts))
 
 

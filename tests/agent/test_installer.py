@@ -127,6 +127,16 @@ def test_what_was_inspected_is_installed_and_the_spool_is_cleared_away(scene: Sc
     assert sum(source.fetched for source in scene.sources) <= SIZE + LONGEST_TAIL + BATCH
 
 
+def test_what_an_installation_cost_the_network_is_logged(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        scene.install(scene.inspect())
+    told = [record.getMessage() for record in caplog.records if "bundle bytes" in record.msg]
+    fetched = [source.fetched for source in scene.sources]
+    assert [line.split(",")[0] for line in told] == [f"bundle bytes: {n} fetched" for n in fetched]
+
+
 def test_the_running_slot_is_never_written(scene: Scene) -> None:
     seen = scene.inspect()
     scene.rauc.reboot()

@@ -126,7 +126,9 @@ class Flight:
     def fetched(self) -> int:
         """Bytes of bundles that the agent has fetched over the network since this boot."""
         text = self.device.shell.check("journalctl -b -u flipside-agent -o cat --no-pager")
-        return sum(int(number) for number in re.findall(r"bundle bytes: (\d+) fetched", text))
+        counts = re.findall(r"bundle bytes: (\d+) fetched", text)
+        assert counts, "the agent says what it has fetched"
+        return sum(map(int, counts))
 
     def _await(
         self, action: int, within: float, reached: Callable[[Belief], bool], what: str

@@ -20,6 +20,7 @@ CONFIRMED = Facts(
     server_words="version 2 runs",
     panics=0,
     trials=1,
+    fetched=54_000_000,
 )
 RETURNED = Facts(
     running="2",
@@ -32,6 +33,7 @@ RETURNED = Facts(
     server_words="the boot loader fell back",
     panics=3,
     trials=3,
+    fetched=54_000_000,
 )
 REFUSED = replace(
     RETURNED,
@@ -66,6 +68,7 @@ def test_the_story_as_it_should_go_has_no_contradiction(chapter: Chapter, facts:
     ("chapter", "facts", "sentence"),
     [
         (GOOD, replace(CONFIRMED, running="1"), "version 1 runs, expected 2"),
+        (GOOD, replace(CONFIRMED, fetched=0), "does not say that it fetched anything"),
         (GOOD, replace(CONFIRMED, server_state="open"), "the server says open, expected finished"),
         (GOOD, replace(CONFIRMED, booted="A"), "slot A is booted, expected B"),
         (GOOD, replace(CONFIRMED, target_state="bad"), "RAUC says slot B is bad"),
