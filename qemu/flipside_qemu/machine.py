@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +14,8 @@ DISK_NODE = "disk"
 VARS_NODE = "vars"
 NIC = "nic"
 """Names by which the monitor knows the disk, the firmware's variables and the network card."""
+SECTOR = 512
+"""Bytes that a disk writes whole or not at all; the unit of a write log."""
 
 
 class Accel(StrEnum):
@@ -66,6 +68,9 @@ class Machine:
     forwards: tuple[Forward, ...] = ()
     extra: tuple[str, ...] = ()
     """More of QEMU's arguments, such as for a TPM or a USB stick."""
+    write_log: Path | None = None
+    """An empty file that takes down every write and every flush of the disk, in order; see
+    :mod:`flipside_qemu.write_log`. A disk that is recorded can be saved in no snapshot."""
 
 
 Wire = int | Path | None
@@ -114,22 +119,38 @@ def _identity(machine: Machine) -> Iterator[str]:
 def _disks(machine: Machine, emulator: Emulator) -> Iterator[str]:
     # -M pc has only IDE: virtio-blk is faster, can be saved in snapshots (NVMe cannot), and its
     # flushes are what a recorder of writes understands.
-    yield from ("-blockdev", _image("code", emulator.firmware, read_only=True))
-    yield from ("-blockdev", _image(VARS_NODE, machine.variables))
-    yield from ("-blockdev", _image(DISK_NODE, machine.disk))
+    yield from ("-blockdev", _node("code", _image(emulator.firmware, read_only=True)))
+    yield from ("-blockdev", _node(VARS_NODE, _image(machine.variables)))
+    disk = _image(machine.disk)
+    yield from ("-blockdev", _node(DISK_NODE, _recorded(disk, machine.write_log)))
     yield from ("-device", f"virtio-blk-pci,drive={DISK_NODE},bootindex=1")
 
 
-def _image(node: str, path: Path, *, read_only: bool = False) -> str:
-    """A block device for an image file. JSON, because a path may contain commas."""
-    return json.dumps(
-        {
-            "node-name": node,
-            "driver": "qcow2" if path.suffix == ".qcow2" else "raw",
-            "read-only": read_only,
-            "file": {"driver": "file", "filename": str(path)},
-        }
-    )
+def _node(name: str, device: Mapping[str, object]) -> str:
+    """A block device with a name. JSON, because a path may contain commas."""
+    return json.dumps({"node-name": name, **device})
+
+
+def _image(path: Path, *, read_only: bool = False) -> dict[str, object]:
+    return {
+        "driver": "qcow2" if path.suffix == ".qcow2" else "raw",
+        "read-only": read_only,
+        "file": {"driver": "file", "filename": str(path)},
+    }
+
+
+def _recorded(device: dict[str, object], log: Path | None) -> dict[str, object]:
+    if log is None:
+        return device
+    return {
+        "driver": "blklogwrites",
+        "file": device,
+        "log": {"driver": "file", "filename": str(log)},
+        "log-sector-size": SECTOR,
+        # How many entries there are is written down with each of them: who kills the recorder
+        # loses none, and who hears the console knows how far the disk had come.
+        "log-super-update-interval": 1,
+    }
 
 
 def _network(machine: Machine) -> Iterator[str]:

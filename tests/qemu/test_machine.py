@@ -101,3 +101,19 @@ def test_without_a_watchdog_paused_and_with_more() -> None:
     line = argv(machine, EMULATOR, console=5, paused=True)
     assert "i6300esb" not in line
     assert line[-3:] == ["-S", "-device", "usb-tablet"]
+
+
+def test_a_recorded_disk_stands_below_its_recorder() -> None:
+    line = argv(replace(MACHINE, write_log=Path("/d/writes.log")), EMULATOR, console=5)
+    assert nodes(line)["disk"] == {
+        "node-name": "disk",
+        "driver": "blklogwrites",
+        "file": {
+            "driver": "qcow2",
+            "read-only": False,
+            "file": {"driver": "file", "filename": "/d/disk.qcow2"},
+        },
+        "log": {"driver": "file", "filename": "/d/writes.log"},
+        "log-sector-size": 512,
+        "log-super-update-interval": 1,
+    }
