@@ -12,8 +12,10 @@ from flipside_qemu.emulator import Emulator
 
 DISK_NODE = "disk"
 VARS_NODE = "vars"
+"""Names by which the monitor knows what is on the disk, and in the firmware's variables."""
+DISK_DEVICE = "hd"
 NIC = "nic"
-"""Names by which the monitor knows the disk, the firmware's variables and the network card."""
+"""Names by which it knows the disk itself and the network card."""
 SECTOR = 512
 """Bytes that a disk writes whole or not at all; the unit of a write log."""
 
@@ -123,7 +125,7 @@ def _disks(machine: Machine, emulator: Emulator) -> Iterator[str]:
     yield from ("-blockdev", _node(VARS_NODE, _image(machine.variables)))
     disk = _image(machine.disk)
     yield from ("-blockdev", _node(DISK_NODE, _recorded(disk, machine.write_log)))
-    yield from ("-device", f"virtio-blk-pci,drive={DISK_NODE},bootindex=1")
+    yield from ("-device", f"virtio-blk-pci,id={DISK_DEVICE},drive={DISK_NODE},bootindex=1")
 
 
 def _node(name: str, device: Mapping[str, object]) -> str:

@@ -44,7 +44,7 @@ def test_the_whole_line() -> None:
         "-blockdev",
         '{"node-name": "disk", "driver": "qcow2", "read-only": false,'
         ' "file": {"driver": "file", "filename": "/d/disk.qcow2"}}',
-        *("-device", "virtio-blk-pci,drive=disk,bootindex=1"),
+        *("-device", "virtio-blk-pci,id=hd,drive=disk,bootindex=1"),
         *("-netdev", "user,id=net"),
         *("-device", "virtio-net-pci,id=nic,netdev=net,mac=52:54:00:12:34:56,romfile="),
         *("-chardev", "socket,id=console,fd=5", "-serial", "chardev:console"),
