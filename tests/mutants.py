@@ -29,6 +29,7 @@ PARTS: Final = {
     "setbacks": None,
     "runner": None,
     "journal": "Journal",
+    "pages": "Ring",
 }
 """What is broken: whole modules, or one definition in them."""
 

@@ -28,9 +28,10 @@ from flipside_agent.hawkbit import Hawkbit
 from flipside_agent.health import Checks
 from flipside_agent.herald import Herald
 from flipside_agent.installer import BundleInstaller
-from flipside_agent.journal import FilePages, Journal, sole_owner
+from flipside_agent.journal import Journal, sole_owner
 from flipside_agent.journald import last_line
 from flipside_agent.notify import notify_from, watchdog_interval
+from flipside_agent.pages import FilePages
 from flipside_agent.payment import Payment
 from flipside_agent.rauc import Rauc
 from flipside_agent.runner import Runner

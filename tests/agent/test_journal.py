@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-import resource
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,10 +12,12 @@ import pytest
 
 from flipside_agent.diagram import SEEN, UPDATE
 from flipside_agent.errors import DeviceError, OperatorError
-from flipside_agent.journal import FilePages, Journal, sole_owner
+from flipside_agent.journal import Journal, sole_owner
 from flipside_agent.page import SIZE, Page, seal
+from flipside_agent.pages import FilePages
 from flipside_agent.record import Record, encode
 from flipside_agent.states import Committing, Installing, Rebooting, Verifying
+from models.rights import longest_file, nobody
 
 FIRST = Record(Rebooting(UPDATE), boot="1")
 SECOND = Record(Verifying(UPDATE), boot="2")
@@ -133,19 +131,6 @@ def test_the_page_before_counts_if_the_newest_says_nothing_to_us(path: Path) -> 
     assert journal.load() == SECOND
 
 
-@contextmanager
-def longest_file(size: int) -> Iterator[None]:
-    """No file may grow beyond this size."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    signals = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, signals)
-
-
 def test_once_it_is_made_a_save_needs_no_room(journal: Journal) -> None:
     journal.save(FIRST)
     with longest_file(2 * SIZE):
@@ -177,18 +162,6 @@ def test_a_directory_in_its_place_is_told(tmp_path: Path) -> None:
         journal.load()
 
 
-@contextmanager
-def nobody() -> Iterator[None]:
-    """Be somebody without rights."""
-    me = os.geteuid()
-    if me == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(me)
-
-
 def test_without_permission_the_operator_is_to_blame() -> None:
     # Not in tmp_path: somebody else could not even look for it there.
     with TemporaryDirectory() as name:
@@ -209,7 +182,8 @@ READ_ONLY = """
 import sys
 from pathlib import Path
 from flipside_agent.errors import DeviceError
-from flipside_agent.journal import FilePages, Journal, sole_owner
+from flipside_agent.journal import Journal
+from flipside_agent.pages import FilePages
 
 journal = Journal(FilePages(Path(sys.argv[1])))
 record = journal.load()

@@ -14,8 +14,9 @@ import pytest
 
 from flipside_agent.boot import Boot
 from flipside_agent.events import Event
-from flipside_agent.journal import Journal, Pages
+from flipside_agent.journal import Journal
 from flipside_agent.page import Page, unseal
+from flipside_agent.pages import Pages
 from flipside_agent.runner import Runner
 from flipside_agent.states import Reporting, Verifying
 from flipside_agent.update import Outcome, Verdict

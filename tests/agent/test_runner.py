@@ -11,7 +11,8 @@ from flipside_agent.commands import Activate, Reboot
 from flipside_agent.diagram import BUNDLE, UPDATE
 from flipside_agent.errors import DeviceError
 from flipside_agent.events import Activated, Failed, Healthy, Offered, Reported
-from flipside_agent.journal import FilePages, Journal
+from flipside_agent.journal import Journal
+from flipside_agent.pages import FilePages
 from flipside_agent.record import Record
 from flipside_agent.runner import Runner
 from flipside_agent.setbacks import IllegalEvent

@@ -14,8 +14,8 @@ from flipside_agent import machine, record
 from flipside_agent.boot import Boot
 from flipside_agent.commands import CheckHealth, Command
 from flipside_agent.events import Booted, Event, Healthy, Restarted
-from flipside_agent.journal import Pages
 from flipside_agent.page import Page, seal, unseal
+from flipside_agent.pages import Pages
 from flipside_agent.record import Record
 from flipside_agent.states import Idle, State, Verifying
 from flipside_agent.update import Update

@@ -11,7 +11,8 @@ from flipside_agent.boot import Boot
 from flipside_agent.commands import Command
 from flipside_agent.errors import Blame
 from flipside_agent.events import Event
-from flipside_agent.journal import Journal, Pages
+from flipside_agent.journal import Journal
+from flipside_agent.pages import Pages
 from flipside_agent.runner import Runner
 
 WANTED: Final = "5" * 64
