@@ -19,3 +19,5 @@ class Boot:
     """The boot loader gave this slot a trial: nobody has confirmed what is in it."""
     counted: bool
     """The scheme counts every boot, so this one is to be confirmed even if it is no trial."""
+    damage: str = ""
+    """What of the boot loader's state could not be read, in one sentence; empty if all could."""

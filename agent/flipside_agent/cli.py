@@ -152,12 +152,14 @@ def this_boot() -> Boot:
     """How this device was booted, and whether its boot loader counts that."""
     seen = board.boot()
     try:
-        counted = detect_scheme(Path("/")).capabilities.confirm_every_boot
+        scheme = detect_scheme("/")
+        counted, damage = scheme.capabilities.confirm_every_boot, scheme.damage()
     except BootControlError as error:
         # Then RAUC cannot read the boot state either, and will say so.
-        log.warning("%s", error)
-        counted = True
-    return Boot(seen.boot_id, seen.slot, seen.other, seen.trial, counted)
+        counted, damage = True, str(error)
+    if damage:
+        log.warning("%s", damage)
+    return Boot(seen.boot_id, seen.slot, seen.other, seen.trial, counted, damage)
 
 
 def attributes(boot: Boot) -> dict[str, str]:

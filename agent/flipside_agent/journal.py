@@ -10,8 +10,8 @@ What is found, and what is made of it:
 * one page unreadable: the other one counts, it is the state before the write that was torn;
 * a page of an older or a newer agent: read as :mod:`flipside_agent.record` says; if it says
   nothing to this agent, the page before it counts, which tells of the same update;
-* no directory, no permission, a read-only file system: an error. An agent that cannot write down
-  what it is about to do does nothing, confirms nothing, and leaves the rest to the boot counter.
+* no directory, no permission, a read-only file system: an error. What an agent does that cannot
+  write down what it is about to do is in :mod:`flipside_agent.runner`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from flipside_agent.errors import DeviceError, OperatorError
+from flipside_agent.errors import OperatorError
 from flipside_agent.pages import Pages, Ring
 from flipside_agent.record import Record, decode, encode
 
 PAGES: Final = 2
+
+
+class MemoryPages:
+    """Two pages that last as long as the process."""
+
+    def __init__(self) -> None:
+        self._pages = [b""] * PAGES
+
+    def read(self, number: int) -> bytes:
+        """One page; empty if it was never written."""
+        return self._pages[number]
+
+    def write(self, number: int, raw: bytes) -> None:
+        """Overwrite one page."""
+        self._pages[number] = raw
 
 
 class Journal:
@@ -55,8 +70,9 @@ def sole_owner(path: Path) -> Iterator[None]:
     """
     try:
         directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise DeviceError(f"{path.parent} cannot be opened: {error.strerror}") from error
+    except OSError:
+        yield  # then there is no journal either, and who reads it will say why
+        return
     try:
         _lock(directory, path)
         yield

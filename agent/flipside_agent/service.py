@@ -19,6 +19,7 @@ from flipside_agent.herald import Herald
 from flipside_agent.payment import Payment
 from flipside_agent.ports import Notifier, Poll, Server
 from flipside_agent.runner import Runner
+from flipside_agent.update import NO_BUNDLE, Offer, Outcome, Update, Verdict
 
 FIRST: Final = 2.0
 LONGEST: Final = 300.0
@@ -57,6 +58,8 @@ class Service:
         self._attributes = dict(attributes)
         self._tick = tick
         """Seconds after which the watchdog is fed at the latest."""
+        self._is_introduced = False
+        """Whether the server was told, since the agent started, what this device is."""
         self._debt: _Debt | None = None
         self._pace: Iterator[float] = iter(())
         """Pauses between attempts to pay the same debt."""
@@ -64,6 +67,8 @@ class Service:
     async def run(self) -> NoReturn:
         """Live until cancelled. Every error that ends this is one of the journal or a bug."""
         self._runner.start()
+        if self._runner.unwritten:
+            log.warning("no update will be begun: %s", self._runner.unwritten)
         self._ports.herald.announce(self._runner.state)
         self._ports.notifier.ready()
         voice: asyncio.Task[NoReturn] = asyncio.create_task(self._ports.herald.speak())
@@ -120,9 +125,11 @@ class Service:
     def _read(self, poll: Poll) -> list[Errand]:
         """Take what the server wants; what it is to be told comes back as errands."""
         errands: list[Errand] = []
-        if poll.wants_attributes:
-            errands.append(partial(self._ports.server.send_attributes, self._attributes))
-        if poll.offer:
+        if poll.wants_attributes or not self._is_introduced:
+            errands.append(self._introduce)
+        if poll.offer and self._runner.unwritten:
+            errands.append(partial(self._refuse, poll.offer))
+        elif poll.offer:
             self._take(Offered(poll.offer, self._boot.slot, self._boot.other))
         if poll.cancel:
             self._take(CancelRequested(poll.cancel))
@@ -130,6 +137,18 @@ class Service:
                 tell = partial(self._ports.server.answer_cancel, poll.cancel)
                 errands.append(partial(tell, accepted=said.accepted, reason=said.reason))
         return errands
+
+    async def _introduce(self) -> None:
+        """Say what this device is: when asked, and unasked after each start, for it has changed."""
+        trouble = "; ".join(filter(None, (self._boot.damage, self._runner.unwritten)))
+        await self._ports.server.send_attributes({**self._attributes, "trouble": trouble})
+        self._is_introduced = True
+
+    async def _refuse(self, offer: Offer) -> None:
+        """Begin no update that a power cut would make us forget."""
+        update = Update(offer.action, NO_BUNDLE, base=self._boot.slot, target=self._boot.other)
+        outcome = Outcome(Verdict.FAILURE, f"refused: {self._runner.unwritten}")
+        await self._ports.server.report(update, outcome)
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Failed):

@@ -15,11 +15,10 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from flipside_bootctl.errors import BootControlError, DamagedState, Usage
+from flipside_bootctl.errors import BootControlError, Usage
 from flipside_bootctl.grub_counted import GrubCounted
 from flipside_bootctl.running import current_slot
 from flipside_bootctl.scheme import Scheme, detect
-from flipside_bootctl.state import BootState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -123,25 +122,17 @@ def _get_current(_: list[str]) -> str:
 def _status(arguments: list[str]) -> str:
     if arguments not in ([], ["--json"]):
         raise Usage(f"status knows no {arguments[0]!r}, expected --json or nothing")
-    scheme = _scheme()
-    state, damage = _read(scheme)
-    facts = _facts(scheme, state, damage)
+    facts = _facts(_scheme())
     return _json(facts) if arguments else _table(facts)
 
 
-def _read(scheme: Scheme) -> tuple[BootState, str]:
-    try:
-        return scheme.read(), ""
-    except DamagedState as error:
-        return scheme.read_or_rebuild(), str(error)
-
-
-def _facts(scheme: Scheme, state: BootState, damage: str) -> dict[str, object]:
+def _facts(scheme: Scheme) -> dict[str, object]:
+    state = scheme.read_or_rebuild()
     return {
         "scheme": scheme.capabilities.scheme,
         "current": current_slot(ROOT),
         "next": next((name for name in state.order() if state.slot(name).left > 0), ""),
-        "damage": damage,
+        "damage": scheme.damage(),
         "slots": {
             name: {"left": slot.left, "confirmed": slot.confirmed}
             for name, slot in sorted(state.slots.items())
@@ -164,7 +155,7 @@ def _table(facts: dict[str, object]) -> str:
         marks = [mark for mark in ("current", "next") if facts[mark] == name]
         lines.append(f"slot {name}   {state:9}  {slot['left']} left  {', '.join(marks)}".rstrip())
     if facts["damage"]:
-        lines.append(f"damaged  {facts['damage']}; the boot loader takes the committed slot")
+        lines.append(f"damaged  {facts['damage']}")
     return "\n".join(lines) + "\n"
 
 

@@ -7,10 +7,14 @@ rewritten only when that changes, and is what GRUB falls back on when it cannot 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from flipside_bootctl import counted, grubenv, sector, state
 from flipside_bootctl.errors import DamagedState
 from flipside_bootctl.state import BootState, Capabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DIRECTORY = "flipside"
 
@@ -32,10 +36,14 @@ class GrubCounted:
         """The stored state; raises DamagedState if it cannot be read."""
         return counted.from_variables(_load(self.boot_env))
 
+    def damage(self) -> str:
+        """What of the stored state cannot be read, in one sentence; empty if all can."""
+        return "; ".join(filter(None, (_complaint(self.read), _complaint(self._read_commit))))
+
     def committed(self) -> str:
         """The last committed slot, as grub.cfg takes it: A unless the file says B."""
         try:
-            return "B" if _load(self.commit_env).get("committed") == "B" else "A"
+            return self._read_commit()
         except DamagedState:
             return "A"
 
@@ -75,6 +83,12 @@ class GrubCounted:
         except DamagedState:
             return counted.rebuilt(self.committed())._replace(primary=name)
 
+    def _read_commit(self) -> str:
+        name = _load(self.commit_env).get("committed", "")
+        if name not in counted.NAMES:
+            raise DamagedState(f"{self.commit_env}: committed is {name!r}, expected A or B")
+        return name
+
     def _store(self, new: BootState) -> None:
         block = grubenv.encode(counted.to_variables(new))
         if _content(self.boot_env) != block:
@@ -84,6 +98,14 @@ class GrubCounted:
         block = grubenv.encode({"committed": name})
         if _content(self.commit_env) != block:
             sector.store(self.commit_env, block)
+
+
+def _complaint(reader: Callable[[], object]) -> str:
+    try:
+        reader()
+    except DamagedState as error:
+        return str(error)
+    return ""
 
 
 def _content(path: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import pytest
@@ -237,15 +237,24 @@ def test_the_server_is_told_how_it_goes_as_well_as_it_can_be_reached() -> None:
     assert stage.told == ["7: preparing: 2 in slot B"]  # the rest waits behind the first
 
 
-def test_attributes_are_sent_when_they_are_wanted() -> None:
-    asked = [True, False]
+def test_attributes_are_sent_once_unasked_and_whenever_they_are_wanted() -> None:
+    asked = [False, False, True, False]
     stage = Stage(
         BASE,
         poll_says=lambda _now: Poll(60, wants_attributes=asked.pop(0) if asked else False),
-        until=lambda stage: len(stage.times("poll")) == 3,
+        until=lambda stage: len(stage.times("poll")) == 5,
     )
     stage.play()
-    assert stage.attributes == [{"board": "qemu"}]
+    assert stage.attributes == [{"board": "qemu", "trouble": ""}] * 2
+
+
+def test_a_damaged_boot_state_is_told() -> None:
+    stage = Stage(
+        replace(COUNTED, damage="boot.env: no signature"),
+        until=lambda stage: bool(stage.attributes),
+    )
+    stage.play()
+    assert stage.attributes == [{"board": "qemu", "trouble": "boot.env: no signature"}]
 
 
 def cancels_from(when: float) -> Callable[[float], Poll]:
@@ -340,15 +349,49 @@ def test_a_restarted_agent_installs_again() -> None:
     assert stage.times("install") == [0]
 
 
-def test_a_journal_that_fails_ends_the_agent_and_nothing_is_paid() -> None:
-    class Broken(Stage):
-        def write(self, number: int, raw: bytes) -> None:
-            raise DeviceError("the disk is gone")
+class ReadOnly(Stage):
+    """A device whose data partition takes no more writes."""
 
-    stage = Broken(COUNTED)
+    def write(self, number: int, raw: bytes) -> None:
+        raise DeviceError("the disk is gone")
+
+
+def test_a_trial_without_a_journal_ends_the_agent_and_nothing_is_paid() -> None:
+    stage = ReadOnly(TRIAL)
     with pytest.raises(DeviceError, match="the disk is gone"):
         run_virtually(stage.live())
     assert stage.calls == []
+
+
+def test_a_confirmed_slot_without_a_journal_is_kept_and_updates_are_refused() -> None:
+    stage = ReadOnly(COUNTED, poll_says=offers, until=did("mark_good"))
+    stage.play()
+    assert {outcome for _, outcome in stage.reports} == {
+        Outcome(Verdict.FAILURE, "refused: the disk is gone")
+    }
+    assert stage.attributes == [{"board": "qemu", "trouble": "the disk is gone"}]
+    assert not stage.times("inspect")
+
+
+def test_a_story_that_cannot_be_written_on_waits() -> None:
+    stage = ReadOnly(COUNTED, until=lambda stage: bool(stage.attributes))
+    Journal(Stage(COUNTED, pages=stage.pages)).save(Record(Installing(UPDATE, SEEN), "boot 0"))
+    stage.play()
+    assert stage.state == Installing(UPDATE, SEEN)
+    assert not stage.times("install")
+
+
+def test_a_journal_that_fails_later_ends_the_agent() -> None:
+    class Worn(Stage):
+        def write(self, number: int, raw: bytes) -> None:
+            super().write(number, raw)
+            if self.writes == 2:
+                raise DeviceError("the disk is gone")
+
+    stage = Worn(COUNTED)
+    with pytest.raises(DeviceError, match="the disk is gone"):
+        run_virtually(stage.live())
+    assert not stage.times("mark_good")
 
 
 def test_a_bug_in_a_payment_ends_the_agent() -> None:
