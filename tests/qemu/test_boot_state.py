@@ -1,0 +1,123 @@
+"""The boot state is damaged in every way, the other slot half written: the good slot comes up.
+
+The good slot is B here, so that nothing comes right by chance: a boot loader that knows nothing
+takes A. The state is whole again after one boot, and the server has heard what was wrong with it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from flipside_qemu import damage
+from flipside_qemu.device import Device
+from flipside_qemu.filesystem import MIB
+from models.belief import believes
+from models.flight import Flight
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
+
+BOOT_ENV = "/efi/flipside/boot.env"
+"""What the boot loader counts in."""
+COMMIT_ENV = "/efi/flipside/commit.env"
+"""What it falls back on."""
+EMPTIED = ": > {}"
+FILLED_WITH_RUBBISH = "head -c 1024 /dev/urandom > {}"
+GONE = "rm {}"
+ALL_AFTER_THE_FIRST_SECTOR_LOST = "truncate -s 512 {}"
+FIRST_SECTOR_TORN = "dd if=/dev/urandom of={} bs=512 count=1 conv=notrunc"
+SECOND_SECTOR_TORN = "dd if=/dev/urandom of={} bs=512 count=1 seek=1 conv=notrunc"
+"""Both files are two sectors long, and all that they say is in the first."""
+
+
+@pytest.fixture(scope="module")
+def _in_slot_b(_hangar: Flight) -> Flight:
+    _hangar.good_update()
+    assert _hangar.device.booted_slot() == "B"
+    _hangar.device.snapshot("in-slot-b")
+    return _hangar
+
+
+@pytest.fixture
+def settled(_in_slot_b: Flight) -> Flight:
+    """A device with a confirmed system in slot B, and the one before it in slot A."""
+    _in_slot_b.device.restore("in-slot-b")
+    return _in_slot_b
+
+
+@pytest.mark.parametrize("file", [BOOT_ENV, COMMIT_ENV])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param(EMPTIED, id="emptied"),
+        pytest.param(FILLED_WITH_RUBBISH, id="rubbish"),
+        pytest.param(GONE, id="gone"),
+        pytest.param(ALL_AFTER_THE_FIRST_SECTOR_LOST, id="cut-short"),
+        pytest.param(FIRST_SECTOR_TORN, id="first-sector-torn"),
+    ],
+)
+def test_a_damaged_file_leads_to_the_good_slot_and_is_mended(
+    settled: Flight, file: str, how: str
+) -> None:
+    device = settled.device
+    version = settled.version()
+    half_written(device, "root-a")
+    spoil(device, how.format(file))
+    assert boots(device) == ["B"]
+    assert settled.version() == version
+    assert_whole(device)
+    believes(settled.server, slot="B", trouble=f".*{re.escape(file)}.*")
+    settled.good_update()
+
+
+@pytest.mark.parametrize("file", [BOOT_ENV, COMMIT_ENV])
+def test_the_second_sector_means_nothing_and_is_mended_in_silence(
+    settled: Flight, file: str
+) -> None:
+    half_written(settled.device, "root-a")
+    spoil(settled.device, SECOND_SECTOR_TORN.format(file))
+    assert boots(settled.device) == ["B"]
+    assert_whole(settled.device)
+    believes(settled.server, slot="B", trouble="")
+    settled.good_update()
+
+
+def test_without_both_files_one_of_two_whole_slots_comes_up(settled: Flight) -> None:
+    device = settled.device
+    spoil(device, f"{EMPTIED.format(BOOT_ENV)}; {GONE.format(COMMIT_ENV)}")
+    assert boots(device) == ["A"]
+    assert_whole(device)
+    believes(settled.server, slot="A", version="1", trouble=f".*{BOOT_ENV}.*{COMMIT_ENV}.*")
+    settled.good_update()
+    assert device.booted_slot() == "B"
+
+
+def half_written(device: Device, partition: str) -> None:
+    """Leave a slot as an installation that was cut off does: it begins well."""
+    damage.overwrite(device, partition, start=64 * MIB, length=64 * MIB)
+
+
+def spoil(device: Device, command: str) -> None:
+    """Damage the boot state, have it reach the disk, and cut the power."""
+    device.shell.check(f"{command}; sync")
+    device.power_cut()
+
+
+def boots(device: Device) -> list[str]:
+    """Switch it on; the slots that the boot loader starts until the device has come up."""
+    device.boot()
+    return re.findall(r"^flipside: slot (\w)", device.shell.tail(10_000), re.MULTILINE)
+
+
+def assert_whole(device: Device) -> None:
+    """The running slot is confirmed, and both files are as they were made."""
+    device.shell.check("until [ -e /run/flipside/confirmed ]; do sleep 1; done", within=120)
+    state = json.loads(device.shell.check("flipside-bootctl status --json"))
+    assert state["damage"] == ""
+    assert state["next"] == state["current"] == device.booted_slot()
+    assert state["slots"][state["current"]]["confirmed"]
+    for file in (BOOT_ENV, COMMIT_ENV):
+        assert device.shell.check(f"stat -c %s {file}") == "1024"
+        assert device.shell.check(f"tail -c 512 {file}") == "#" * 512
