@@ -18,7 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flipside_agent.address import Site
-from flipside_agent.errors import NetworkError, OperatorError, ServerError, Unavailable
+from flipside_agent.errors import (
+    AgentError,
+    NetworkError,
+    OperatorError,
+    ServerError,
+    Unavailable,
+)
 
 CONNECT_PATIENCE = 10.0
 """Seconds for a connection to be made, for each address of the host."""
@@ -27,6 +33,7 @@ LONGEST_RETRY_AFTER = 3600.0
 """Seconds; a server cannot silence a device for longer."""
 
 _NOT_YET_VALID = 9  # X509_V_ERR_CERT_NOT_YET_VALID
+_EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,13 +251,7 @@ def blamed(site: Site) -> Iterator[None]:
     try:
         yield
     except ssl.SSLCertVerificationError as error:
-        if error.verify_code == _NOT_YET_VALID:
-            raise NetworkError(
-                f"the certificate of {site} is not valid yet by this device's clock"
-            ) from error
-        raise OperatorError(
-            f"the certificate of {site} is not to be trusted: {error.verify_message}"
-        ) from error
+        raise _distrust(site, error) from error
     except ssl.SSLError as error:
         reason = error.reason or "TLS failed"
         if "ALERT" in reason and ("CERT" in reason or "UNKNOWN_CA" in reason):
@@ -269,3 +270,23 @@ def blamed(site: Site) -> Iterator[None]:
         raise  # an answer left unread: our own mistake
     except http.client.HTTPException as error:
         raise ServerError(f"{site} sent no proper HTTP answer: {type(error).__name__}") from error
+
+
+def _distrust(site: Site, error: ssl.SSLCertVerificationError) -> AgentError:
+    """Return whose fault it is that a certificate does not convince, and never the operator's.
+
+    All of it may pass: a captive portal shows its own certificate, one that ended is renewed, a
+    clock is set. So an installation under way waits, which it would not for an operator.
+    """
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    if error.verify_code == _NOT_YET_VALID:
+        return NetworkError(
+            f"this device's clock is not set: it says {today},"
+            f" and the certificate of {site} is not valid yet"
+        )
+    if error.verify_code == _EXPIRED:
+        return ServerError(
+            f"the certificate of {site} has expired, unless this device's clock,"
+            f" which says {today}, is wrong"
+        )
+    return ServerError(f"the certificate of {site} is not to be trusted: {error.verify_message}")

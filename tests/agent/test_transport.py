@@ -190,7 +190,7 @@ def test_tls_of_an_authority_that_is_not_ours(
     ours, theirs = authorities
     web = _secure(ours.issue("server"))
     ca = theirs.certificate if known == "theirs" else None
-    with pytest.raises(OperatorError, match=r"certificate of https://.* is not to be trusted"):
+    with pytest.raises(ServerError, match=r"certificate of https://.* is not to be trusted"):
         _get(_link(web.url, ca=ca))
     web.switch_off()
     assert web.seen == []
@@ -199,19 +199,31 @@ def test_tls_of_an_authority_that_is_not_ours(
 def test_tls_for_another_host(authorities: tuple[Authority, Authority]) -> None:
     ours, _ = authorities
     web = _secure(ours.issue("other-host", host="updates.example"))
-    with pytest.raises(OperatorError, match=r"not to be trusted: IP address mismatch"):
+    with pytest.raises(ServerError, match=r"not to be trusted: IP address mismatch"):
         _get(_link(web.url, ca=ours.certificate))
     web.switch_off()
 
 
-def test_a_clock_that_stands_in_the_past_is_not_the_operators_fault(
+def test_a_clock_that_stands_in_the_past_is_said_to(
     authorities: tuple[Authority, Authority],
 ) -> None:
     ours, _ = authorities
     web = _secure(ours.issue("from-tomorrow", since=NOW + datetime.timedelta(days=1)))
-    with pytest.raises(NetworkError, match="not valid yet by this device's clock"):
+    with pytest.raises(NetworkError, match=f"clock is not set: it says {NOW:%Y-%m-%d}"):
         _get(_link(web.url, ca=ours.certificate))
     web.switch_off()
+    assert web.seen == []
+
+
+def test_a_certificate_that_has_expired_may_be_renewed_or_the_clock_wrong(
+    authorities: tuple[Authority, Authority],
+) -> None:
+    ours, _ = authorities
+    web = _secure(ours.issue("of-last-month", since=NOW - datetime.timedelta(days=31)))
+    with pytest.raises(ServerError, match=f"has expired.*clock, which says {NOW:%Y-%m-%d}"):
+        _get(_link(web.url, ca=ours.certificate))
+    web.switch_off()
+    assert web.seen == []
 
 
 def test_a_client_certificate_opens_the_door(authorities: tuple[Authority, Authority]) -> None:
