@@ -15,10 +15,11 @@ from flipside_agent.rauc_dialect import (
     RaucInfo,
     Slot,
     booted,
+    check_room,
     find,
     slot_status,
 )
-from flipside_agent.tail import Pinned, Source, digest_of
+from flipside_agent.tail import Pinned, Source, check_signing_time, digest_of
 from flipside_agent.update import Bundle, Inspection, SlotStatus
 from flipside_agent.worker import in_thread
 
@@ -77,10 +78,12 @@ class BundleInstaller:
     async def inspect(self, bundle: Bundle) -> Inspection:
         """Have RAUC read and verify the bundle; what it was shown is pinned for the install."""
         async with self._served(bundle) as (origin, source, tail):
+            check_signing_time(tail)
             try:
                 info = await self._rauc.inspect(origin.location, origin.headers)
             except AgentError as error:
                 raise _root_cause(error, origin) from error
+            check_room(info, await self._rauc.slots())
             return Inspection(
                 manifest_hash=info.manifest_hash,
                 version=info.version,

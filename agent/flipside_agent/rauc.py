@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from flipside_agent.bus import Bus, PeerRefused, Typed
+from flipside_agent.capacity import capacity_of
 from flipside_agent.inbox import BusLost, Inbox, Peer, PeerLost
 from flipside_agent.rauc_dialect import (
     InstallLost,
@@ -63,9 +64,16 @@ USUAL = Patience()
 class Rauc:
     """The RAUC service of this device."""
 
-    def __init__(self, bus: Bus, patience: Patience = USUAL) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        patience: Patience = USUAL,
+        capacity: Callable[[str], int | None] = capacity_of,
+    ) -> None:
         self._bus = bus
         self._patience = patience
+        self._capacity = capacity
+        """Tells the bytes of a block device, if they can be known."""
         self._unknown: set[str] = set()
         """Arguments that this RAUC was found not to know."""
         self._is_complete = False
@@ -107,7 +115,8 @@ class Rauc:
 
     async def slots(self) -> tuple[Slot, ...]:
         """The status of every slot."""
-        return await self._patiently(self._slots)
+        slots = await self._patiently(self._slots)
+        return tuple(replace(slot, room=self._capacity(slot.device)) for slot in slots)
 
     async def mark(self, state: str, identifier: str) -> None:
         """Mark a slot (``booted``, ``other`` or its name) ``good``, ``bad`` or ``active``."""

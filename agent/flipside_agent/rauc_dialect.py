@@ -31,8 +31,8 @@ class BundleUnreadable(DeviceError):
     """Bytes came but do not read as signed: damaged bundle or lost network, RAUC cannot tell."""
 
 
-class ClockNotSet(DeviceError):
-    """A certificate is not valid yet, so this device's clock is wrong."""
+class ClockNotSet(NetworkError):
+    """A certificate is not valid yet, so this device's clock is wrong; the network brings time."""
 
 
 class RaucBusy(DeviceError):
@@ -93,6 +93,19 @@ MEANINGS: tuple[tuple[str, type[AgentError]], ...] = (
 )
 """Parts of RAUC's error texts, in lower case; the first that is found decides."""
 
+REASONS: tuple[tuple[str, str], ...] = (
+    ("certificate has expired", "its signer's certificate had ended"),
+    ("unable to get local issuer", "nobody whom this device trusts has signed it"),
+    ("self-signed certificate", "nobody whom this device trusts has signed it"),
+    ("certificate purpose", "its signer's certificate is not made for signing bundles"),
+    ("extended key usage", "its signer's certificate is not made for signing bundles"),
+    ("key usage does not allow", "its signer's certificate is not made for signing bundles"),
+    ("signature verification failed: error:", "it was changed after it was signed"),
+    ("compatible mismatch", "it is made for other devices"),
+    ("bundle format 'plain'", "this device takes no bundles of that format"),
+)
+"""What those of RAUC's texts mean that do not say it; OpenSSL's are for those who know it."""
+
 SENTENCES: Mapping[type[AgentError], str] = {
     BundleRefused: "RAUC refused the bundle",
     BundleUnreachable: "RAUC could not fetch the bundle",
@@ -115,6 +128,8 @@ class RaucInfo:
     build: str = ""
     format: str = ""
     """``plain``, ``verity`` or ``crypt``."""
+    sizes: tuple[tuple[str, int], ...] = ()
+    """For each image the class of slots that it is for, and its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +150,24 @@ class Slot:
     version: str = ""
     transaction: str = ""
     """Id of the installation that wrote it last."""
+    device: str = ""
+    """Path of its block device, as system.conf names it."""
+    room: int | None = None
+    """Bytes of its block device, if they can be known."""
+
+    @property
+    def slot_class(self) -> str:
+        """What bundles call slots of this kind, such as ``rootfs``."""
+        return self.name.partition(".")[0]
 
 
 def failure(text: str) -> AgentError:
     """The error that RAUC's text speaks of."""
     lowered = text.lower()
     kind = next((kind for part, kind in MEANINGS if part in lowered), RaucFailed)
-    return kind(f"{SENTENCES[kind]}: {readable(text)}")
+    reason = next((words for part, words in REASONS if part in lowered), "")
+    because = f" because {reason}" if reason and kind is BundleRefused else ""
+    return kind(f"{SENTENCES[kind]}{because}: {readable(text)}")
 
 
 def unsupported_key(text: str) -> str:
@@ -179,6 +205,10 @@ def info_from(answer: Mapping[str, Any]) -> RaucInfo:
         description=readable(update.get("description", "")),
         build=readable(update.get("build", "")),
         format=readable(answer.get("bundle", {}).get("format", "")),
+        sizes=tuple(
+            (readable(image.get("slot-class", "")), int(image.get("size", 0)))
+            for image in answer.get("images", ())
+        ),
     )
 
 
@@ -196,6 +226,21 @@ def find(slots: Iterable[Slot], bootname: str) -> Slot:
         if slot.bootname == bootname:
             return slot
     raise RaucFailed(f"RAUC's system.conf has no slot with the bootname {bootname}")
+
+
+def check_room(info: RaucInfo, slots: Iterable[Slot]) -> None:
+    """Refuse an image that is larger than its slot, while that slot still is what it was.
+
+    RAUC compares the two as well, but only when it has told the boot loader to forget the slot.
+    """
+    sizes = dict(info.sizes)
+    for slot in slots:
+        size = sizes.get(slot.slot_class, 0)
+        if slot.state == "inactive" and slot.room is not None and size > slot.room:
+            raise BundleRefused(
+                f"the image for slot {slot.name} has {size} bytes, but there is room for only"
+                f" {slot.room}"
+            )
 
 
 def slot_status(slot: Slot) -> SlotStatus:
@@ -236,4 +281,5 @@ def _slot(name: str, keys: Mapping[str, Any]) -> Slot:
         manifest_hash=text("bundle.hash").lower(),
         version=text("bundle.version"),
         transaction=text("installed.transaction"),
+        device=text("device"),
     )

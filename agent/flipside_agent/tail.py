@@ -20,6 +20,9 @@ LONGEST_SIGNATURE = 64 * 1024
 LONGEST_TAIL = LONGEST_SIGNATURE + LENGTH_BYTES
 
 
+_SIGNING_TIME = bytes.fromhex("06092a864886f70d010905")  # RFC 5652, 11.3, as DER
+
+
 class Source(Protocol):
     """Bytes of one bundle, wherever they come from; called from worker threads."""
 
@@ -45,6 +48,19 @@ def tail_of(ending: bytes, size: int) -> bytes:
             " which does not fit into it: it is not a signed RAUC bundle"
         )
     return ending[-tail:]
+
+
+def check_signing_time(tail: bytes) -> None:
+    """Refuse a signature that does not say when it was made.
+
+    With ``use-bundle-signing-time`` RAUC up to 1.15 looks there before it looks at anything else,
+    and crashes if there is nothing (rauc/rauc#1966). This keeps it alive; it proves nothing.
+    """
+    if _SIGNING_TIME not in tail:
+        raise UpdateError(
+            "the bundle's signature does not say when it was signed, so nobody can tell whether"
+            " its signer was allowed to then; sign it anew"
+        )
 
 
 def digest_of(tail: bytes) -> str:

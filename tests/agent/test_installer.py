@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -297,6 +298,20 @@ def test_what_rauc_refuses_is_the_bundles_fault(scene: Scene) -> None:
     with pytest.raises(BundleRefused, match="signature verification failed"):
         scene.inspect()
     assert scene.spooled() == []
+
+
+def test_an_image_that_is_larger_than_the_slot_is_the_bundles_fault(scene: Scene) -> None:
+    scene.rauc.image_size = 4097
+    scene.rauc.slots_now = tuple(replace(slot, room=4096) for slot in scene.rauc.slots_now)
+    with pytest.raises(BundleRefused, match="room for only 4096"):
+        scene.inspect()
+
+
+def test_rauc_is_never_shown_a_signature_without_a_time(scene: Scene) -> None:
+    scene.web.files["/fw"] = bundle_bytes(SIZE, signature=b"CMS!" * 300)
+    with pytest.raises(UpdateError, match="does not say when it was signed"):
+        scene.inspect()
+    assert scene.rauc.asked == 0
 
 
 def test_a_proxy_between_rauc_and_the_origin_is_the_devices_fault(scene: Scene) -> None:

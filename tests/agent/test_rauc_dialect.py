@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -16,8 +17,10 @@ from flipside_agent.rauc_dialect import (
     ClockNotSet,
     RaucBusy,
     RaucFailed,
+    RaucInfo,
     Slot,
     booted,
+    check_room,
     failure,
     find,
     info_from,
@@ -123,7 +126,8 @@ def test_every_row_of_the_table_has_a_text() -> None:
 def test_each_meaning_belongs_to_one_family() -> None:
     assert issubclass(BundleRefused, UpdateError)
     assert issubclass(BundleUnreachable, NetworkError)
-    for kind in (BundleUnreadable, ClockNotSet, RaucBusy, RaucFailed):
+    assert issubclass(ClockNotSet, NetworkError)
+    for kind in (BundleUnreadable, RaucBusy, RaucFailed):
         assert issubclass(kind, DeviceError)
 
 
@@ -240,8 +244,37 @@ def test_information_of_a_bundle() -> None:
         "manifest-hash": "E8" * 32,
         "update": {"version": "2", "compatible": "flipside-qemu", "build": "20261123"},
         "bundle": {"format": "verity"},
-        "images": [{"slot-class": "rootfs"}],
+        "images": [{"slot-class": "rootfs", "size": 4096}, {"slot-class": "appfs"}],
     }
     info = info_from(answer)
     assert (info.manifest_hash, info.version, info.format) == ("e8" * 32, "2", "verity")
     assert (info.compatible, info.build, info.description) == ("flipside-qemu", "20261123", "")
+    assert info.sizes == (("rootfs", 4096), ("appfs", 0))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Verify error: certificate has expired", "its signer's certificate had ended"),
+        ("Verify error: unable to get local issuer certificate", "nobody whom this device trusts"),
+        ("Verify error: unsuitable certificate purpose", "not made for signing bundles"),
+        ("error:1700009E:CMS routines::verification failure", "it was changed after it was signed"),
+    ],
+)
+def test_a_reason_is_told_before_openssls_words_for_it(text: str, reason: str) -> None:
+    told = str(failure(f"signature verification failed: {text}"))
+    assert re.match(f"RAUC refused the bundle because .*{reason}.*: signature.*{text}", told)
+
+
+def test_what_is_not_the_bundles_fault_gets_no_reason_from_it() -> None:
+    assert "because" not in str(failure("failed to load CA file: certificate has expired"))
+
+
+def test_an_image_must_fit_into_every_slot_that_it_may_be_written_to() -> None:
+    info = RaucInfo("e8" * 32, "2", "flipside-qemu", sizes=(("rootfs", 4097),))
+    running = Slot("rootfs.0", "A", "booted", room=1)
+    other_kind = Slot("appfs.1", "", "inactive", room=1)
+    who_knows = Slot("rootfs.2", "C", "inactive")
+    check_room(info, [running, other_kind, who_knows, Slot("rootfs.1", "B", "inactive", room=4097)])
+    with pytest.raises(BundleRefused, match=r"rootfs.1 has 4097 bytes, .* room for only 4096"):
+        check_room(info, [running, Slot("rootfs.1", "B", "inactive", room=4096)])

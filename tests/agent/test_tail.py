@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from flipside_agent.errors import UpdateError
-from flipside_agent.tail import LONGEST_SIGNATURE, Pinned, digest_of, tail_of
+from flipside_agent.tail import LONGEST_SIGNATURE, Pinned, check_signing_time, digest_of, tail_of
 from models.bundle import ModelSource, bundle_bytes
 
 
@@ -40,3 +40,11 @@ def test_a_pinned_tail_is_shown_whatever_the_source_holds_now(where: tuple[int, 
     pinned = Pinned(ModelSource(new), old[4000:])
     assert pinned.size == 5000
     assert pinned.read(offset, length, deadline=0) == mixed[offset : offset + length]
+
+
+def test_a_signature_must_say_when_it_was_made() -> None:
+    bundle = bundle_bytes(5000)
+    check_signing_time(tail_of(bundle, len(bundle)))
+    silent = bundle_bytes(5000, signature=b"CMS!" * 300)
+    with pytest.raises(UpdateError, match="does not say when it was signed"):
+        check_signing_time(tail_of(silent, len(silent)))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import random
 
+SIGNING_TIME = bytes.fromhex("06092a864886f70d010905")
+"""How a CMS announces the time at which it was made."""
+
 
 def bundle_bytes(size: int, seed: int = 1, signature: bytes = b"") -> bytes:
     """Return a bundle of so many bytes: payload | signature | its length.
@@ -19,7 +22,8 @@ def bundle_bytes(size: int, seed: int = 1, signature: bytes = b"") -> bytes:
 
 def signature_of(payload: bytes) -> bytes:
     """Return the model's signature of a payload."""
-    return hashlib.sha256(payload).hexdigest().encode().ljust(1200, b".")
+    digest = hashlib.sha256(payload).hexdigest().encode()
+    return (SIGNING_TIME + digest).ljust(1200, b".")
 
 
 def manifest_hash(bundle: bytes) -> str:

@@ -40,6 +40,8 @@ class RaucReader:
     """Something between it and 127.0.0.1."""
     refusal: str = ""
     """What it has against every bundle, whatever is in it."""
+    image_size: int = 0
+    """What it reads in the manifest, in bytes."""
     slots_now: tuple[Slot, ...] = (
         Slot("rootfs.1", "B", "inactive", status="ok", boot_status="good", manifest_hash="00" * 32),
         Slot("rootfs.0", "A", "booted", boot_status="good"),
@@ -56,7 +58,9 @@ class RaucReader:
         signature, _ = await asyncio.to_thread(self._signature, location, headers)
         if self.refusal:
             raise BundleRefused(self.refusal)
-        return RaucInfo(hashlib.sha256(signature).hexdigest(), "2", "flipside-qemu")
+        sizes = (("rootfs", self.image_size),)
+        digest = hashlib.sha256(signature).hexdigest()
+        return RaucInfo(digest, "2", "flipside-qemu", sizes=sizes)
 
     async def install(
         self,
