@@ -47,7 +47,8 @@ SHOWN: Layer = {
 deadline for trials."""
 _COMMAND = (sys.executable, "-m", "flipside_release")
 _FORGER = "forger"
-_OWNER = "owner"
+OWNER = "owner"
+"""Whose bundles devices take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Workshop:
 
     def keyring(self) -> bytes:
         """The certificates that devices trust."""
-        return (self._keys(_OWNER) / "keyring.pem").read_bytes()
+        return (self.keys() / "keyring.pem").read_bytes()
 
     def disk(self, version: str, directory: Path, provision: Mapping[str, bytes]) -> Disk:
         """A new device's disk that runs a good version from slot A."""
@@ -81,13 +82,13 @@ class Workshop:
 
     def bundle(self, chapter: Chapter) -> ShippedBundle:
         """The bundle of a chapter, with its flaw."""
-        signer = _FORGER if chapter.flaw is Flaw.FORGED else _OWNER
+        signer = _FORGER if chapter.flaw is Flaw.FORGED else OWNER
         return self.ship(chapter.version, flaw_layer(chapter.flaw), signer)
 
-    def ship(self, version: str, flaw: Layer, signer: str = _OWNER) -> ShippedBundle:
+    def ship(self, version: str, flaw: Layer, signer: str = OWNER) -> ShippedBundle:
         """A signed bundle of an image with these files laid over everything else."""
         content = self._image(version, flaw)
-        keys = self._keys(signer)
+        keys = self.keys(signer)
         key = key_of(version, content.parent.name, (keys / "keyring.pem").read_bytes())
 
         def make(place: Path) -> None:
@@ -102,7 +103,7 @@ class Workshop:
         wanted = Image(version, self.keyring(), {**self.files, **flaw})
         return image.build(self.bench, self.rootfs, wanted)
 
-    def _keys(self, owner: str) -> Path:
+    def keys(self, owner: str = OWNER) -> Path:
         """A directory of signing keys; they are for virtual devices only and not encrypted."""
 
         def make(place: Path) -> None:
