@@ -65,7 +65,9 @@ install-device: ## install the device's rooms below DESTDIR, for image builders 
 	chmod 755 "$(DESTDIR)/usr/bin/flipside-agent" "$(DESTDIR)/usr/bin/flipside-bootctl"
 	install -D -m 644 -t "$(DESTDIR)/etc/rauc" hal/rauc/$(BOARD)/system.conf
 	install -D -m 644 -t "$(UNITS)" agent/systemd/*.service agent/systemd/*.timer
-	install -D -m 644 -t "$(UNITS)/rauc.service.d" agent/systemd/rauc.service.d/*.conf
+	for unit in rauc.service data.mount; do \
+	    install -D -m 644 -t "$(UNITS)/$$unit.d" agent/systemd/$$unit.d/*.conf || exit 1; \
+	done
 	install -D -m 644 -t "$(DESTDIR)/usr/lib/flipside" agent/systemd/data.tmpfiles
 	install -D -m 644 agent/systemd/flipside.tmpfiles "$(DESTDIR)/usr/lib/tmpfiles.d/flipside.conf"
 	install -D -m 644 agent/systemd/flipside.sysusers "$(DESTDIR)/usr/lib/sysusers.d/flipside.conf"

@@ -102,17 +102,32 @@ def _check_config(options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="flipside: %(message)s")
-    config = load(options.policy, options.device)
+    boot = this_boot()
+    try:
+        config = load(options.policy, options.device)
+    except OperatorError:
+        if not boot.trial:
+            asyncio.run(_confirm())
+        raise
     for warning in config.warnings:
         log.warning("%s", warning)
     with sole_owner(options.journal):
-        asyncio.run(_live(config, options.journal))
+        asyncio.run(_live(config, options.journal, boot))
 
 
-async def _live(config: Config, journal: Path) -> None:
+async def _confirm() -> None:
+    """Confirm the running slot and no more: a slip in a file must not cost a good slot."""
+    bus = Bus()
+    try:
+        await Rauc(bus).mark("good", "booted")
+    finally:
+        await bus.close()
+
+
+async def _live(config: Config, journal: Path, boot: Boot) -> None:
     """Run the service until SIGTERM."""
     bus = Bus()
-    life = asyncio.ensure_future(compose(config, journal, bus).run())
+    life = asyncio.ensure_future(compose(config, journal, boot, bus).run())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, life.cancel)
     try:
@@ -124,9 +139,8 @@ async def _live(config: Config, journal: Path) -> None:
         await bus.close()
 
 
-def compose(config: Config, journal: Path, bus: Bus) -> Service:
+def compose(config: Config, journal: Path, boot: Boot, bus: Bus) -> Service:
     """Put every adapter behind its port."""
-    boot = this_boot()
     transport = Transport(_identity(config))
     server = Hawkbit(transport, _base(config), config.server.poll)
     notifier = notify_from(os.environ)
