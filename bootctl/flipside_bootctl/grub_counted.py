@@ -42,10 +42,7 @@ class GrubCounted:
 
     def committed(self) -> str:
         """The last committed slot, as grub.cfg takes it: A unless the file says B."""
-        try:
-            return self._read_commit()
-        except DamagedState:
-            return "A"
+        return self._committed_or("A")
 
     def select(self, name: str) -> None:
         """Make a slot the next one to boot."""
@@ -77,11 +74,21 @@ class GrubCounted:
             return counted.rebuilt(self.committed())
 
     def _read_for(self, name: str) -> BootState:
-        """The state in which a slot is to be confirmed; after damage, that slot goes first."""
+        """The state in which a slot is to be confirmed; after damage, that slot goes first.
+
+        It falls back on the committed one, but only if the commit file can be read: that GRUB
+        would take A says nothing about what is in A.
+        """
         try:
             return self.read()
         except DamagedState:
-            return counted.rebuilt(self.committed())._replace(primary=name)
+            return counted.rebuilt(self._committed_or(name))._replace(primary=name)
+
+    def _committed_or(self, name: str) -> str:
+        try:
+            return self._read_commit()
+        except DamagedState:
+            return name
 
     def _read_commit(self) -> str:
         name = _load(self.commit_env).get("committed", "")

@@ -84,6 +84,18 @@ def test_confirming_repairs_damage_in_favour_of_the_confirmed_slot(
     assert grub.committed() == "B"
 
 
+@pytest.mark.parametrize("rubbish", DAMAGE)
+def test_without_both_files_only_the_slot_that_is_confirmed_is_known_to_be_good(
+    grub: GrubCounted, rubbish: bytes
+) -> None:
+    boot_env(grub).write_bytes(rubbish)
+    commit_env(grub).write_bytes(rubbish)
+    grub.mark_good("B")
+    assert grub.read().slot("A") == BAD, "nobody has said that A is whole"
+    assert grub.read().next_slot() == grub.committed() == "B"
+    assert grub.damage() == ""
+
+
 def test_both_files_gone_means_slot_a(grub: GrubCounted) -> None:
     boot_env(grub).unlink()
     commit_env(grub).unlink()
