@@ -21,3 +21,5 @@ class Boot:
     """The scheme counts every boot, so this one is to be confirmed even if it is no trial."""
     damage: str = ""
     """What of the boot loader's state could not be read, in one sentence; empty if all could."""
+    version: str = ""
+    """Of the image that runs; empty if it does not say."""

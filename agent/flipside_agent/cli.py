@@ -173,14 +173,15 @@ def this_boot() -> Boot:
         counted, damage = True, str(error)
     if damage:
         log.warning("%s", damage)
-    return Boot(seen.boot_id, seen.slot, seen.other, seen.trial, counted, damage)
+    here = (seen.boot_id, seen.slot, seen.other, seen.trial)
+    return Boot(*here, counted, damage, board.version())
 
 
 def attributes(boot: Boot) -> dict[str, str]:
     """What the server is told of this device (DDI ``configData``)."""
     return {
         "board": board.detect().name,
-        "version": board.version(),
+        "version": boot.version,
         "slot": boot.slot,
         "agent": __version__,
     }

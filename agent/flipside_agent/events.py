@@ -16,6 +16,8 @@ class Offered:
     offer: Offer
     booted: str
     other: str
+    running: str = ""
+    """Version of what runs in the booted slot."""
 
 
 @dataclass(frozen=True, slots=True)

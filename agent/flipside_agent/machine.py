@@ -203,7 +203,7 @@ def _granted(state: Ordinary, event: Offered | CancelRequested) -> Ordinary:
 
 def _accepted(event: Offered) -> Preparing | Reporting:
     offer = event.offer
-    update = Update(offer.action, offer.bundle, base=event.booted, target=event.other)
+    update = Update(offer.action, offer.bundle, event.booted, event.other, event.running)
     if flaw := offer.bundle.flaw():
         return Reporting(replace(update, bundle=NO_BUNDLE), Outcome(Verdict.FAILURE, flaw))
     return Preparing(update)

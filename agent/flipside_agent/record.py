@@ -74,7 +74,7 @@ _NAMES: Final[dict[type, str]] = {Idle: "idle", Waiting: "waiting"} | {
     for name, state in table.items()
 }
 
-_FOR_PEOPLE: Final = frozenset({"reason", "check", "version", "compatible"})
+_FOR_PEOPLE: Final = frozenset({"reason", "check", "version", "compatible", "replaces"})
 _SHORTENED: Final = (400, 100, 25)
 """Lengths that these strings are cut to, in characters, one after the other until all fits."""
 
@@ -189,6 +189,8 @@ def _update(document: Document) -> Update:
         bundle=_bundle(_object(document, "bundle")),
         base=_text(document, "base"),
         target=_text(document, "target"),
+        # Agents before the history did not write it down.
+        replaces=_text(document, "replaces") if "replaces" in document else "",
         spent=_number(document, "spent"),
     )
 

@@ -130,7 +130,8 @@ class Service:
         if poll.offer and self._runner.unwritten:
             errands.append(partial(self._refuse, poll.offer))
         elif poll.offer:
-            self._take(Offered(poll.offer, self._boot.slot, self._boot.other))
+            here = self._boot
+            self._take(Offered(poll.offer, here.slot, here.other, here.version))
         if poll.cancel:
             self._take(CancelRequested(poll.cancel))
             if said := answer(self._runner.state, poll.cancel):

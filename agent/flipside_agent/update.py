@@ -74,6 +74,8 @@ class Update:
     """Bootname of the slot that ran when the offer was accepted."""
     target: str
     """Bootname of the slot to be written."""
+    replaces: str = ""
+    """Version that ran when the offer was accepted; empty if nobody knows."""
     spent: int = 0
     """Patience spent on this stretch of the way; what it buys is in ``machine.PATIENCE``."""
 

@@ -56,6 +56,7 @@ def test_the_words_on_disk_are_for_ever() -> None:
             },
             "base": "A",
             "target": "B",
+            "replaces": "",
             "spent": 0,
         },
         "inspection": {
@@ -97,7 +98,7 @@ def test_whatever_people_are_told_fits_the_page(
 ) -> None:
     bundle = replace(BUNDLE, url=URL + "x" * (2048 - len(URL)), version=version, sha256="a" * 64)
     assert not bundle.flaw()
-    update = replace(UPDATE, bundle=bundle, action="9" * 19)
+    update = replace(UPDATE, bundle=bundle, action="9" * 19, replaces=compatible)
     outcome = Outcome(Verdict.FAILURE, reason, check)
     seen = replace(SEEN, version=version, compatible=compatible)
     states: tuple[State, ...] = (
@@ -132,6 +133,14 @@ def test_members_of_a_newer_agent_are_ignored() -> None:
     document["update"]["consent"] = True
     document["update"]["bundle"]["delta"] = ["x"]
     assert decode(json.dumps(document).encode(), 2) == Record(Verifying(UPDATE), "1f0c", 2)
+
+
+def test_an_agent_before_the_history_did_not_say_what_ran() -> None:
+    state = Verifying(replace(UPDATE, replaces="1"))
+    assert decode(encode(Record(state, boot="")), FORMAT) == Record(state, boot="")
+    document = json.loads(encode(Record(state, boot="")))
+    del document["update"]["replaces"]
+    assert decode(json.dumps(document).encode(), FORMAT) == Record(Verifying(UPDATE), boot="")
 
 
 def later(name: str, **members: object) -> Record | None:

@@ -33,7 +33,7 @@ from flipside_agent.update import (
 )
 from models.virtual_time import run_virtually
 
-BASE = Boot("boot 1", "A", "B", trial=False, counted=False)
+BASE = Boot("boot 1", "A", "B", trial=False, counted=False, version="1")
 COUNTED = Boot("boot 1", "A", "B", trial=False, counted=True)
 TRIAL = Boot("boot 2", "B", "A", trial=True, counted=True)
 OFFER = Offer("7", BUNDLE)
@@ -206,7 +206,7 @@ def test_an_offer_is_worked_off_up_to_the_reboot() -> None:
         "activate",
         "reboot to try slot B",
     ]
-    assert stage.state == Rebooting(UPDATE)
+    assert stage.state == Rebooting(replace(UPDATE, replaces="1"))
     assert stage.reports == []
 
 

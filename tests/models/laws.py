@@ -86,8 +86,9 @@ def unmoved() -> None:
 def accepted() -> None:
     """A new action after an old one is begun; one that cannot be written down is refused."""
     done = Idle(Finished(UPDATE, FAILURE))
-    fresh = replace(UPDATE, action="8")
-    if follows(done, Offered(Offer("8", BUNDLE), booted="A", other="B")) != Preparing(fresh):
+    fresh = replace(UPDATE, action="8", replaces="1")
+    offered = Offered(Offer("8", BUNDLE), booted="A", other="B", running="1")
+    if follows(done, offered) != Preparing(fresh):
         raise Broken("a new action is not begun")
     hostile = replace(BUNDLE, url="http://server/" + "x" * 5000)
     after = follows(done, Offered(Offer("8", hostile), booted="A", other="B"))
