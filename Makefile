@@ -5,13 +5,14 @@ PATH := $(VENV)/bin:$(PATH):/usr/sbin:/sbin
 export PATH
 ROOMS := agent bootctl hal server-lite release qemu
 ARGUMENTS ?=
+CHAPTERS ?=
 DESTDIR ?= /
 BOARD ?= qemu-x86_64
 SITE := $(DESTDIR)/usr/lib/python3/dist-packages
 UNITS := $(DESTDIR)/usr/lib/systemd/system
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-all mutants diagram bench install-device clean environment
+.PHONY: help demo check test test-all chapters mutants diagram bench install-device clean environment
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,8 +33,10 @@ check: environment ## format, lint, types, the arrows between rooms, unit tests
 test: check ## check, and the virtual devices that must never break
 	pytest -m qemu
 
-test-all: check mutants ## everything that can run here
-	pytest -m "qemu or slow"
+test-all: check mutants chapters ## everything that can run here
+
+chapters: environment ## the long tests; CHAPTERS="power images" runs these alone
+	python tests/chapters.py $(CHAPTERS)
 
 mutants: environment ## break the machine in every way, one at a time; the tests must notice
 	python tests/mutants.py
