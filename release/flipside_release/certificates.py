@@ -22,8 +22,9 @@ from flipside_release.errors import OperatorError
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 """RSA-4096 is what `flipside keys` makes; an elliptic-curve key made elsewhere may sign too."""
 
-AUTHORITY_LIFETIME: Final = timedelta(days=3653)
-"""Ten years: it sits in devices that may not be updated for long."""
+AUTHORITY_LIFETIME: Final = timedelta(days=10958)
+"""Thirty years: a device that is sold in a product's tenth year may well run for fifteen, and the
+end of an authority protects nobody from whoever has its key."""
 SIGNER_LIFETIME: Final = timedelta(days=731)
 """Two years: it sits on a workstation, and a new one costs devices nothing."""
 CLOCK_TOLERANCE: Final = timedelta(days=1)

@@ -56,7 +56,7 @@ def test_the_key_identifiers_join_signer_and_authority(
 
 def test_lifetimes_begin_before_now_and_end_as_promised() -> None:
     for lifetime, years in (
-        (certificates.AUTHORITY_LIFETIME, 10),
+        (certificates.AUTHORITY_LIFETIME, 30),
         (certificates.SIGNER_LIFETIME, 2),
     ):
         validity = certificates.from_now(NOW, lifetime)
