@@ -65,6 +65,9 @@ class Machine:
     serial: str = ""
     """What the device reads at /sys/class/dmi/id/product_serial; empty for none."""
     mac: str = "52:54:00:12:34:56"
+    rtc: str = "utc"
+    """What its clock says when it is switched on: ``utc`` for the time, or a moment such as
+    ``1970-01-01T00:00:00``. It runs on through resets."""
     watchdog: bool = True
     """An i6300esb, which resets the machine when it is not fed."""
     forwards: tuple[Forward, ...] = ()
@@ -99,7 +102,7 @@ def argv(
         *("-no-user-config", "-nodefaults", "-display", "none"),
         *("-machine", f"pc,pflash0=code,pflash1={VARS_NODE}"),
         *("-accel", machine.accel, "-cpu", cpu, "-smp", "1", "-m", str(machine.memory)),
-        *("-rtc", "base=utc"),
+        *("-rtc", f"base={machine.rtc}"),
         *_identity(machine),
         *_disks(machine, emulator),
         *_network(machine),

@@ -1,8 +1,12 @@
-"""A web server with a power switch: serves files in ranges and whatever else it is told to say."""
+"""A web server with a power switch: serves files in ranges and whatever else it is told to say.
+
+It may also stand in front of a real server, for whose moods it then is responsible.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import re
 import socket
@@ -67,6 +71,10 @@ class Web:
         self.etags: dict[str, str] = {}
         """Instead of a digest of the file."""
         self.answers: dict[tuple[str, str], Said] = {}
+        self.behind: int | None = None
+        """Port on 127.0.0.1 of a server that answers what this one has no answer to."""
+        self.elsewhere = "http://127.0.0.2:1/elsewhere"
+        """Where a redirect leads to."""
         self.mood = Mood.WELL
         self.seen: list[Seen] = []
         self.sent = 0
@@ -83,9 +91,19 @@ class Web:
         """Told of every request, and of every connection that ends."""
 
     @property
+    def port(self) -> int:
+        """Where it listens, from the time it was first switched on."""
+        return self._port
+
+    @property
     def url(self) -> str:
         """Where it is, without a slash at the end."""
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}"
+        return f"{self.scheme}://127.0.0.1:{self._port}"
+
+    @property
+    def scheme(self) -> str:
+        """``http``, or ``https`` where it was given a certificate."""
+        return "https" if self._tls else "http"
 
     def switch_on(self) -> None:
         """Begin to serve."""
@@ -111,6 +129,12 @@ class Web:
         with self.news:
             self._server = None
             self.news.notify_all()
+
+    def turn(self, mood: Mood) -> None:
+        """Change the mood in the middle of everything: whoever is connected sees it end."""
+        self.mood = mood
+        if self._server is not None:
+            self._server.cut_all()
 
     def is_off(self) -> bool:
         """Tell whether the power is off."""
@@ -152,6 +176,10 @@ class Web:
         # Nobody is answered while it goes down, or it would still do everything it was asked.
         self.wait(self.is_off)
         return False
+
+
+_HOP = ("connection", "transfer-encoding", "keep-alive")
+"""Headers that speak of one connection and not of what goes over it (RFC 9110, 7.6.1)."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -215,7 +243,7 @@ class _Handler(BaseHTTPRequestHandler):
             case Mood.ENDLESS:
                 self._endless()
             case Mood.ELSEWHERE:
-                self._say(Said(302, b"", {"Location": "http://127.0.0.2:1/elsewhere"}))
+                self._say(Said(302, b"", {"Location": web.elsewhere}))
             case Mood.SILENT:
                 self.connection.recv(1)
                 self.close_connection = True
@@ -232,6 +260,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(said)
         elif path in web.files:
             self._file(web.files[path], web.etags.get(path), seen)
+        elif web.behind is not None:
+            self._pass_on(seen, web.behind)
         else:
             self._say(Said(404, b"{}"))
 
@@ -257,6 +287,36 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         while True:
             self.wfile.write(b"10000\r\n" + b"[" * 65536 + b"\r\n")
+
+    def _pass_on(self, seen: Seen, port: int) -> None:
+        link = http.client.HTTPConnection("127.0.0.1", port)
+        link.request(seen.method, seen.path, seen.body, seen.headers)
+        answer = link.getresponse()
+        headers = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP}
+        if answer.headers.get_content_type().endswith("json"):
+            # It knows nothing of our TLS, but its links shall lead back here.
+            scheme = f'"{self.server.web.scheme}://'
+            body = answer.read().replace(b'"http://', scheme.encode())
+            headers["Content-Length"] = str(len(body))
+            self._say(Said(answer.status, body, headers))
+        else:
+            self._stream(answer, headers)
+        link.close()
+
+    def _stream(self, answer: http.client.HTTPResponse, headers: dict[str, str]) -> None:
+        self.send_response(answer.status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        whole = answer.length or 0
+        left = whole // 2 if self.server.web.mood is Mood.HALF else whole
+        while piece := answer.read(min(left, 65536)):
+            self.wfile.write(piece)
+            left -= len(piece)
+            if not self.server.web.count(len(piece)):
+                break
+        if left or self.server.web.mood is Mood.HALF:
+            self.close_connection = True
 
     def _file(self, content: bytes, etag: str | None, seen: Seen) -> None:
         web = self.server.web
