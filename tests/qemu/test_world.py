@@ -1,0 +1,162 @@
+"""The server, the way to it, and the time: whatever they do, the device ends on a good slot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from flipside_qemu import device as devices
+from flipside_qemu import kvm
+from flipside_qemu.emulator import Emulator
+from flipside_qemu.machine import Machine
+from flipside_qemu.theatre import provision
+from flipside_qemu.update_server import GUEST_VIEW, UpdateServer
+from flipside_qemu.workbench import Workbench
+from flipside_qemu.workshop import TARGET, Workshop
+from models.authority import NOW, Authority, server_side
+from models.flight import LANDED, Flight
+from models.in_between import in_between, send_to, set_clock, url_of
+from models.web import Mood, Web
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
+
+MINUTES = 240.0
+"""Seconds in which a device comes back to a server that it could not talk to."""
+
+
+def test_a_server_that_is_gone_for_the_whole_trial_boot_is_told_afterwards(
+    ready_flight: Flight,
+) -> None:
+    device = ready_flight.device
+    action = ready_flight.ship(ready_flight.next_version())
+    device.shell.wait_for(r"flipside: rebooting: ", within=LANDED)
+    ready_flight.server.kill()
+    device.shell.wait_for(r"^flipside: slot B flipside\.trial=1", within=MINUTES)
+    device.shell.wait_for(r"flipside: reporting: ", within=MINUTES)
+    device.shell.wait_for(r"the network is to blame: .* cannot be reached", within=MINUTES)
+    device.boot()
+    assert ready_flight.is_confirmed("B")
+    ready_flight.server.start()
+    ready_flight.lands(action)
+
+
+@pytest.mark.parametrize(
+    "mood", [Mood.BROKEN, Mood.GARBAGE, Mood.HALF, Mood.ENDLESS, Mood.ELSEWHERE]
+)
+def test_a_server_in_a_bad_mood_is_outlived(
+    ready_flight: Flight, stranger: Web, mood: Mood
+) -> None:
+    with in_between(ready_flight) as web:
+        web.elsewhere = f"http://{GUEST_VIEW}:{stranger.port}/"
+        send_to(ready_flight.device, url_of(web))
+        suffer(web, mood)  # at rest
+        version = ready_flight.next_version()
+        action = ready_flight.ship(version)
+        a_quarter = ready_flight.shop.ship(version, {}).size // 4
+        web.wait(lambda: web.sent > a_quarter, LANDED)
+        suffer(web, mood)  # in the middle of an installation
+        ready_flight.lands(action)
+        assert stranger.seen == [], "nobody else is asked for anything"
+        assert all("authorization" in seen.headers for seen in web.seen)
+
+
+def test_a_certificate_of_another_host_is_shown_nothing_and_spoils_nothing(
+    ready_flight: Flight, tmp_path: Path
+) -> None:
+    ours = Authority(tmp_path, "ours")
+    right, wrong = ours.issue("right", GUEST_VIEW), ours.issue("wrong", "updates.example")
+    tls = server_side(right)
+    device = ready_flight.device
+    with in_between(ready_flight, tls) as web:
+        send_to(device, url_of(web), ours.certificate)
+        version = ready_flight.next_version()
+        action = ready_flight.ship(version)
+        a_quarter = ready_flight.shop.ship(version, {}).size // 4
+        web.wait(lambda: web.sent > a_quarter, LANDED)
+        tls.load_cert_chain(wrong)
+        web.turn(Mood.WELL)
+        device.shell.wait_for(r"not to be trusted: IP address mismatch", within=MINUTES)
+        asked = len(web.seen)
+        device.shell.wait_for(r"the server cannot be asked: .* IP address mismatch", within=MINUTES)
+        assert len(web.seen) == asked, "no request went out under that certificate"
+        tls.load_cert_chain(right)
+        ready_flight.lands(action)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A moment at which a device believes to be, and what it says to a certificate of today."""
+
+    rtc: str
+    year: str
+    """As the system shows it, which may know better than the clock on the board."""
+    said: str
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [
+        Clock("1970-01-01T00:00:00", "20(24|25)", "clock is not set: it says 20(24|25)"),
+        Clock("2038-01-20T00:00:00", "2038", "has expired, unless .* clock, which says 2038-01-20"),
+    ],
+    ids=lambda clock: clock.rtc[:4],
+)
+def test_a_valid_bundle_is_installed_whatever_the_clock_says_but_tls_waits_for_it(
+    flight_in: Callable[[str], Flight], clock: Clock, tmp_path: Path
+) -> None:
+    flight = flight_in(clock.rtc)
+    device = flight.device
+    device.shell.check(f"date +%Y | grep -E '^{clock.year}$'")
+    ours = Authority(tmp_path, "ours")
+    today = server_side(ours.issue("today", GUEST_VIEW, NOW - timedelta(days=1)))
+    with in_between(flight, today) as web:
+        send_to(device, url_of(web), ours.certificate)
+        device.shell.wait_for(f"the server cannot be asked: .*{clock.said}", within=MINUTES)
+        assert web.seen == [], "not a word to somebody whose certificate does not convince"
+
+        send_to(device, flight.server.url)
+        flight.good_update()  # signed today
+
+        set_clock(device)
+        send_to(device, url_of(web), ours.certificate)
+        web.wait(lambda: len(web.seen) >= 1, MINUTES)
+
+
+def suffer(web: Web, mood: Mood) -> None:
+    """Let a device meet that mood a few times, and then have the server feel well again."""
+    before = len(web.seen)
+    web.turn(mood)
+    web.wait(lambda: len(web.seen) >= before + 3, MINUTES)
+    web.turn(Mood.WELL)
+
+
+@pytest.fixture
+def stranger() -> Iterator[Web]:
+    """Somebody to whom a redirect leads."""
+    web = Web()
+    web.switch_on()
+    yield web
+    web.switch_off()
+
+
+@pytest.fixture
+def flight_in(
+    shop: Workshop, server: UpdateServer, qemu: Emulator, bench: Workbench, tmp_path: Path
+) -> Iterator[Callable[[str], Flight]]:
+    """Makes a device whose clock stands at a given moment, booted."""
+    with ExitStack() as running:
+
+        def make(rtc: str) -> Flight:
+            disk = shop.disk("1", tmp_path / "disk", provision(server))
+            machine = Machine(disk.image, disk.variables, serial=TARGET, rtc=rtc)
+            machine = kvm.accelerated(machine, qemu, bench.cache)
+            unit = running.enter_context(devices.fresh(machine, qemu, tmp_path / "device"))
+            unit.boot()
+            return Flight(shop, server, unit)
+
+        yield make
