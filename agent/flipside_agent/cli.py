@@ -1,54 +1,21 @@
-"""``flipside-agent``: the agent itself, and a look at its configuration.
+"""``flipside-agent``: the agent itself, and a look at its configuration and its history.
 
-The one module that names concrete classes: it puts the adapters behind the ports and starts the
-main loop.
+Each command imports what only it needs: a look at the history must not cost what the agent costs.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import logging
-import os
-import random
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from flipside_agent import ddi
-from flipside_agent.address import Address
-from flipside_agent.boot import Boot
-from flipside_agent.bus import Bus
-from flipside_agent.config import DEVICE, POLICY, Config, load
-from flipside_agent.contact import Line
 from flipside_agent.errors import AgentError, OperatorError
-from flipside_agent.hawkbit import Hawkbit
-from flipside_agent.health import Checks
-from flipside_agent.herald import Herald
-from flipside_agent.installer import BundleInstaller
-from flipside_agent.journal import Journal, sole_owner
-from flipside_agent.journald import last_line
-from flipside_agent.notify import notify_from, watchdog_interval
-from flipside_agent.pages import FilePages
-from flipside_agent.payment import Payment
-from flipside_agent.rauc import Rauc
-from flipside_agent.runner import Runner
-from flipside_agent.service import Ports, Service
-from flipside_agent.source import remote_source
-from flipside_agent.spool import SpoolFolder
-from flipside_agent.systemd import Logind, Units
-from flipside_agent.transport import Identity, Transport
+from flipside_agent.places import USUAL, Places
 from flipside_bootctl import __version__
-from flipside_bootctl.errors import BootControlError
-from flipside_bootctl.scheme import detect as detect_scheme
-from flipside_hal import board
 from flipside_hal.errors import BoardError
 
-JOURNAL: Final = Path("/data/flipside/journal")
-TICK: Final = 20.0
-"""Seconds between two signs of life where systemd asks for none."""
 EXIT_CODES: Final = """\
 exit status:
   0  done
@@ -56,8 +23,6 @@ exit status:
   3  the configuration is at fault; the message names file, key and value
   4  the device is at fault: its board, its journal, its message bus
 """
-
-log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,18 +46,49 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     files = argparse.ArgumentParser(add_help=False)
-    files.add_argument("--policy", type=Path, default=POLICY, help="(default: %(default)s)")
-    files.add_argument("--device", type=Path, default=DEVICE, help="(default: %(default)s)")
+    _add_file(files, "--policy", USUAL.policy)
+    _add_file(files, "--device", USUAL.device)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", parents=[files], help="be the agent, until told to stop")
-    run.add_argument("--journal", type=Path, default=JOURNAL, help="(default: %(default)s)")
+    _add_file(run, "--journal", USUAL.journal)
+    _add_file(run, "--history", USUAL.history)
     run.set_defaults(command=_run)
     check = commands.add_parser("check-config", parents=[files], help="read the configuration")
     check.set_defaults(command=_check_config)
+    _add_history(commands.add_parser("history", help="show what became of each update"))
     return parser
 
 
+def _add_history(history: argparse.ArgumentParser) -> None:
+    history.add_argument("--json", action="store_true", help="an array, oldest first")
+    history.add_argument("--last", type=_count, metavar="N", help="only the newest N")
+    history.add_argument(
+        "--verbose", action="store_true", help="with the last words of boots that failed"
+    )
+    _add_file(history, "--history", USUAL.history)
+    history.set_defaults(command=_history)
+
+
+def _add_file(parser: argparse.ArgumentParser, name: str, usual: Path) -> None:
+    parser.add_argument(name, type=Path, default=usual, help="(default: %(default)s)")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of updates, expected 1 or more")
+    return int(text)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from flipside_agent.composition import run
+
+    run(Places(options.policy, options.device, options.journal, options.history))
+
+
 def _check_config(options: argparse.Namespace) -> None:
+    from flipside_agent.config import load
+    from flipside_hal import board
+
     config = load(options.policy, options.device)
     for warning in config.warnings:
         print(f"warning: {warning}")
@@ -100,105 +96,14 @@ def _check_config(options: argparse.Namespace) -> None:
     print(f"controller  {config.device.controller_id or board.identity()}")
 
 
-def _run(options: argparse.Namespace) -> None:
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="flipside: %(message)s")
-    boot = this_boot()
-    try:
-        config = load(options.policy, options.device)
-    except OperatorError:
-        if not boot.trial:
-            asyncio.run(_confirm())
-        raise
-    for warning in config.warnings:
-        log.warning("%s", warning)
-    with sole_owner(options.journal):
-        asyncio.run(_live(config, options.journal, boot))
+def _history(options: argparse.Namespace) -> None:
+    from flipside_agent.chronicle import archive
+    from flipside_agent.listing import as_json, as_table
 
-
-async def _confirm() -> None:
-    """Confirm the running slot and no more: a slip in a file must not cost a good slot."""
-    bus = Bus()
-    try:
-        await Rauc(bus).mark("good", "booted")
-    finally:
-        await bus.close()
-
-
-async def _live(config: Config, journal: Path, boot: Boot) -> None:
-    """Run the service until SIGTERM."""
-    bus = Bus()
-    life = asyncio.ensure_future(compose(config, journal, boot, bus).run())
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, life.cancel)
-    try:
-        await life
-    except asyncio.CancelledError:
-        notify_from(os.environ).stopping()
-        log.info("told to stop")
-    finally:
-        await bus.close()
-
-
-def compose(config: Config, journal: Path, boot: Boot, bus: Bus) -> Service:
-    """Put every adapter behind its port."""
-    transport = Transport(_identity(config))
-    server = Hawkbit(transport, _base(config), config.server.poll)
-    notifier = notify_from(os.environ)
-    herald = Herald(server, notifier)
-    folder = SpoolFolder(config.spool.directory, config.spool.reserve)
-    installer = BundleInstaller(
-        Rauc(bus),
-        lambda bundle: remote_source(bundle, transport, folder, random.random),
-        folder,
-        config.hold,
-        herald.progress,
-    )
-    line = Line(server, random.random)
-    health = Checks(config.health, Units(bus), server.poll, last_line)
-    payment = Payment(installer, health, Logind(bus), server, line)
-    ports = Ports(payment, server, line, herald, notifier, random.random)
-    tick = watchdog_interval(os.environ, os.getpid()) or TICK
-    runner = Runner(Journal(FilePages(journal)), boot)
-    return Service(runner, ports, boot, attributes(boot), tick)
-
-
-def this_boot() -> Boot:
-    """How this device was booted, and whether its boot loader counts that."""
-    seen = board.boot()
-    try:
-        scheme = detect_scheme("/")
-        counted, damage = scheme.capabilities.confirm_every_boot, scheme.damage()
-    except BootControlError as error:
-        # Then RAUC cannot read the boot state either, and will say so.
-        counted, damage = True, str(error)
-    if damage:
-        log.warning("%s", damage)
-    here = (seen.boot_id, seen.slot, seen.other, seen.trial)
-    return Boot(*here, counted, damage, board.version())
-
-
-def attributes(boot: Boot) -> dict[str, str]:
-    """What the server is told of this device (DDI ``configData``)."""
-    return {
-        "board": board.detect().name,
-        "version": boot.version,
-        "slot": boot.slot,
-        "agent": __version__,
-    }
-
-
-def _identity(config: Config) -> Identity:
-    server = config.server
-    return Identity(
-        server.address.site,
-        config.device.authorization,
-        server.ca,
-        server.client_certificate,
-        server.client_key,
-    )
-
-
-def _base(config: Config) -> Address:
-    home = config.server.address
-    controller = config.device.controller_id or board.identity()
-    return Address(home.site, home.target + ddi.base_path(config.server.tenant, controller))
+    entries = archive(options.history).entries()
+    if options.last:
+        entries = entries[-options.last :]
+    if options.json:
+        print(as_json(entries))
+    else:
+        print(as_table(entries, verbose=options.verbose))

@@ -13,12 +13,6 @@ from flipside_agent.ddi import PollLimits
 from flipside_agent.errors import OperatorError
 from flipside_agent.settings import Section, Tables, layered, resembling
 
-POLICY = Path("/etc/flipside/agent.toml")
-"""Part of the image, the same on every device."""
-
-DEVICE = Path("/data/flipside/device.toml")
-"""This device's identity and credentials; survives a flip."""
-
 _SECTIONS = ("server", "device", "health", "spool", "origin")
 _NAME = r"[A-Za-z0-9._:@+-]"
 _ABSOLUTE = r"/[^\0]*"
@@ -82,7 +76,7 @@ class Config:
     """One sentence each, to be logged."""
 
 
-def load(policy: Path = POLICY, device: Path = DEVICE) -> Config:
+def load(policy: Path, device: Path) -> Config:
     """Read the image's policy and lay the device's own file over it, if there is one."""
     files = [policy, device] if _is_there(device) else [policy]
     documents = [(str(file), _document(file)) for file in files]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import Final, NoReturn, assert_never
 
@@ -34,10 +35,12 @@ from flipside_agent.events import (
     Reported,
     Unhealthy,
 )
-from flipside_agent.ports import Contact, Health, Installer, Power, Server
+from flipside_agent.ports import Contact, Health, History, Installer, Power, Server
 
 GOING_DOWN: Final = 300.0
 """Seconds that a device may take to go down after it was asked to: services stop, disks flush."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class Payment:
     power: Power
     server: Server
     contact: Contact
+    history: History
 
     async def pay(self, command: Command) -> Event:
         """Carry out a command and say what came of it."""
@@ -98,6 +102,15 @@ class Payment:
         raise DeviceError(f"the device is still up {GOING_DOWN:.0f} s after it was asked to reboot")
 
     async def _report(self, command: Report) -> None:
+        await self._note(command)
         # A trial that was begun by hand has no action: nobody waits for its result.
         if command.update.action:
             await self.server.report(command.update, command.outcome)
+
+    async def _note(self, command: Report) -> None:
+        """Write it down here first: the server may be gone for long, or not want it any more."""
+        try:
+            await self.history.note(command.update, command.outcome)
+        except AgentError as error:
+            # Nobody is kept waiting for the truth because it could not be written down.
+            log.warning("the history will not tell of this update: %s", error)

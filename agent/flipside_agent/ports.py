@@ -64,6 +64,12 @@ class Health(Protocol):
     async def diagnose(self) -> Diagnosis: ...
 
 
+class History(Protocol):
+    """What the device itself remembers of its updates."""
+
+    async def note(self, update: Update, outcome: Outcome) -> None: ...
+
+
 class Power(Protocol):
     """The device's power switch."""
 

@@ -57,6 +57,7 @@ class World:
 
     calls: list[tuple[object, ...]] = field(default_factory=list)
     error: AgentError | None = None
+    forgetful: AgentError | None = None
     diagnosis: Diagnosis = field(default_factory=lambda: Diagnosis(True))
 
     def _call(self, *what: object) -> None:
@@ -94,6 +95,11 @@ class World:
     async def regained(self, spent: int) -> None:
         self._call("regained", spent)
 
+    async def note(self, update: Update, outcome: Outcome) -> None:
+        if self.forgetful:
+            raise self.forgetful
+        self.calls.append(("note", update, outcome))
+
     async def poll(self) -> Poll:
         return Poll(60)
 
@@ -106,7 +112,7 @@ class World:
 
 
 def paid(world: World, command: Command) -> Event:
-    return run_virtually(Payment(world, world, world, world, world).pay(command))
+    return run_virtually(Payment(world, world, world, world, world, world).pay(command))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +126,6 @@ def paid(world: World, command: Command) -> Event:
         (CheckHealth(), ("diagnose",), Healthy()),
         (MarkGood(), ("mark_good",), MarkedGood()),
         (MarkBad("B"), ("mark_bad", "B"), MarkedBad()),
-        (Report(UPDATE, FAILURE), ("report", UPDATE, FAILURE), Reported()),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -165,7 +170,7 @@ def test_a_device_that_does_not_go_down_has_failed() -> None:
     world = World()
 
     async def patiently() -> tuple[Event, float]:
-        event = await Payment(world, world, world, world, world).pay(Reboot("to try slot B"))
+        event = await Payment(world, world, world, world, world, world).pay(Reboot("to try slot B"))
         return event, asyncio.get_running_loop().time()
 
     event, seconds = run_virtually(patiently())
@@ -175,7 +180,23 @@ def test_a_device_that_does_not_go_down_has_failed() -> None:
     assert (world.calls, seconds) == ([("reboot", "to try slot B")], GOING_DOWN)
 
 
-def test_nobody_is_told_of_a_trial_that_was_begun_by_hand() -> None:
+def test_an_ending_is_written_down_before_the_server_is_told() -> None:
     world = World()
-    assert paid(world, Report(replace(UPDATE, action=""), FAILURE)) == Reported()
-    assert world.calls == []
+    assert paid(world, Report(UPDATE, FAILURE)) == Reported()
+    assert world.calls == [("note", UPDATE, FAILURE), ("report", UPDATE, FAILURE)]
+
+
+def test_of_a_trial_that_was_begun_by_hand_only_the_history_tells() -> None:
+    world, by_hand = World(), replace(UPDATE, action="")
+    assert paid(world, Report(by_hand, FAILURE)) == Reported()
+    assert world.calls == [("note", by_hand, FAILURE)]
+
+
+@pytest.mark.parametrize("error", [DeviceError("the disk is full"), OperatorError("no rights")])
+def test_a_history_that_cannot_be_written_keeps_nobody_waiting(
+    error: AgentError, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(forgetful=error)
+    assert paid(world, Report(UPDATE, FAILURE)) == Reported()
+    assert world.calls == [("report", UPDATE, FAILURE)]
+    assert str(error) in caplog.text

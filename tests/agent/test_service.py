@@ -103,6 +103,9 @@ class Stage:
         self._reach("report")
         self.reports.append((self._now(), outcome))
 
+    async def note(self, update: Update, outcome: Outcome) -> None:
+        pass
+
     async def progress(self, action: str, sentence: str) -> None:
         self.told.append(f"{action}: {sentence}")
         await asyncio.sleep(3600)  # nobody waits for this
@@ -178,7 +181,7 @@ class Stage:
         """The play, without its audience."""
         line = Line(self, lambda: 1.0)
         herald = Herald(self, self)
-        payment = Payment(self, self, self, self, line)
+        payment = Payment(self, self, self, self, line, self)
         ports = Ports(payment, self, line, herald, self, lambda: 1.0)
         runner = Runner(Journal(self), self.boot)
         await Service(runner, ports, self.boot, {"board": "qemu"}, TICK).run()

@@ -25,7 +25,7 @@ from flipside_agent.events import CancelRequested, Offered
 from flipside_agent.page import SIZE
 from flipside_agent.payment import Payment
 from flipside_agent.states import Checking, Idle
-from flipside_agent.update import Diagnosis
+from flipside_agent.update import Diagnosis, Outcome, Update
 from models.lasting import Image, Lasting, Running
 from models.power_switch import PowerSwitch
 from models.rauc_slots import RaucSlots
@@ -94,6 +94,13 @@ class RunningImage:
         raise Reset
 
 
+class Unwritten:
+    """A history that nobody reads here; it decides nothing."""
+
+    async def note(self, update: Update, outcome: Outcome) -> None:
+        """Forget it."""
+
+
 class World:
     """A device that runs until nothing is owed any more."""
 
@@ -110,7 +117,7 @@ class World:
         self.boots = 0
         self._server = UpdateServer(self.power)
         rauc, image = RaucSlots(self.power, self._server), RunningImage(self.power)
-        self._payment = Payment(rauc, image, image, self._server, self._server)
+        self._payment = Payment(rauc, image, image, self._server, self._server, Unwritten())
 
     @property
     def now(self) -> Lasting:
