@@ -24,9 +24,7 @@ CONFIRMED_BOOTS = 9
 """N: boots of a confirmed slot that may end before anybody confirms it again."""
 
 TALKATIVE: Layer = {
-    "boot/arguments.cfg": File(
-        f'set arguments="{" ".join(ARGUMENTS)} loglevel=6"\n'.replace(" quiet ", " ").encode()
-    )
+    "boot/arguments.cfg": File(f'set arguments="{" ".join(ARGUMENTS)} loglevel=6"\n'.encode())
 }
 """A kernel that says who it is as soon as it has a console."""
 
