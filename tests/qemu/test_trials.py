@@ -47,7 +47,7 @@ def test_a_machine_that_is_reset_while_it_is_checked_is_left_after_three_tries(
 
 def test_an_image_without_a_message_bus_is_left_with_the_reason(ready_flight: Flight) -> None:
     """The agent finds out, but cannot have the device reboot: the timer does that."""
-    action = ready_flight.ship("no-bus", faults.short_trial(faults.dead_bus(), 75))
+    action = ready_flight.ship("no-bus", faults.short_trial(faults.dead_bus(), 90))
     entry = ready_flight.refused(action, "dbus.service")
     assert entry["check"] == "dbus.service"
     assert ready_flight.device.booted_slot() == "A"
