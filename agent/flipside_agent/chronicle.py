@@ -35,7 +35,16 @@ class Archive:
 
 def archive(path: Path) -> Archive:
     """The archive in a file."""
-    return Archive(Ring(FilePages(path, PAGES, "history"), PAGES))
+    return Archive(Ring(_pages(path), PAGES))
+
+
+def prepare(path: Path) -> None:
+    """Take the room for an archive as long as there is some: to write it needs none any more."""
+    _pages(path).make()
+
+
+def _pages(path: Path) -> FilePages:
+    return FilePages(path, PAGES, "history")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,17 @@ import random
 import signal
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from flipside_agent import ddi
 from flipside_agent.address import Address
 from flipside_agent.boot import Boot
 from flipside_agent.bus import Bus
-from flipside_agent.chronicle import Chronicle, archive
+from flipside_agent.chronicle import Chronicle, archive, prepare
 from flipside_agent.config import Config, load
 from flipside_agent.contact import Line
-from flipside_agent.errors import OperatorError
+from flipside_agent.errors import AgentError, OperatorError
 from flipside_agent.hawkbit import Hawkbit
 from flipside_agent.health import Checks
 from flipside_agent.herald import Herald
@@ -63,7 +64,15 @@ def run(places: Places) -> None:
     for warning in config.warnings:
         log.warning("%s", warning)
     with sole_owner(places.journal):
+        _prepare(places.history)
         asyncio.run(_live(config, places, boot))
+
+
+def _prepare(history: Path) -> None:
+    try:
+        prepare(history)
+    except AgentError as error:
+        log.warning("there will be no history: %s", error)
 
 
 async def _confirm() -> None:

@@ -77,14 +77,24 @@ class FilePages:
             finally:
                 os.close(file)
 
+    def make(self) -> None:
+        """Take the room that the pages need, unless they have it."""
+        with self._opened():
+            pass
+
     def write(self, number: int, raw: bytes) -> None:
         """Overwrite one page in place and flush it."""
+        with self._opened() as file:
+            _put(file, raw, number * SIZE)
+            os.fdatasync(file)
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
         with self._blamed("write"):
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 self._fill(file)
-                _put(file, raw, number * SIZE)
-                os.fdatasync(file)
+                yield file
             finally:
                 os.close(file)
 
