@@ -18,13 +18,13 @@ HALFWAY = r"[5-8]\d %, Copying"
 KILL = "systemctl kill --signal=KILL"
 MOMENTS = (
     r"preparing: ",
-    r"Determining slot states",
     r"Verifying signature",
     r"Checking slot rootfs\.1",
-    r"4\d %, Copying",
-    r"[56]\d %, Copying",
-    r"7\d %, Copying",
-    r"8\d %, Copying",
+    r"46 %, Copying",
+    r"56 %, Copying",
+    r"66 %, Copying",
+    r"76 %, Copying",
+    r"86 %, Copying",
     r"Installing done",
     r"rebooting: ",
 )
