@@ -19,29 +19,29 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
 TRIES = 3
 FELL_BACK = "slot B went down before its agent took over; the boot loader fell back to A"
 GIVEN_UP = "flipside: nobody has confirmed this trial boot; rebooting"
+FLAWS: dict[str, tuple[Layer, str]] = {
+    "panic": (faults.kernel_panic(), "Kernel panic"),
+    "init-is-noise": (faults.destroyed_init(), "Kernel panic"),
+    "lost-root": (faults.lost_root(), "initramfs: there is no partition root-c, rebooting"),
+    "stuck-unit": (faults.short_trial(faults.stuck_unit(), 30), GIVEN_UP),
+    "no-python": (faults.missing_python(), GIVEN_UP),
+    "no-data": (faults.refused_data(), GIVEN_UP),
+    "broken-agent": (faults.broken_agent(), GIVEN_UP),
+    "silent-agent": (faults.short_trial(faults.silent_agent(), 30), GIVEN_UP),
+}
+"""Versions, each with its flaw and what the console shows of it in every try."""
 SUPERBLOCK = 1024
 """Where a superblock of ext4 begins and how long it is, in bytes."""
 BLOCKS_PER_GROUP = SUPERBLOCK + 32
 """A number in it that the kernel checks and GRUB does not read."""
 
 
-@pytest.mark.parametrize(
-    ("version", "flaw", "shown"),
-    [
-        ("panic", faults.kernel_panic(), "Kernel panic"),
-        ("init-is-noise", faults.destroyed_init(), "Kernel panic"),
-        ("lost-root", faults.lost_root(), "initramfs: there is no partition root-c, rebooting"),
-        ("stuck-unit", faults.short_trial(faults.stuck_unit(), 30), GIVEN_UP),
-        ("no-python", faults.missing_python(), GIVEN_UP),
-        ("no-data", faults.refused_data(), GIVEN_UP),
-        ("broken-agent", faults.broken_agent(), GIVEN_UP),
-        ("silent-agent", faults.short_trial(faults.silent_agent(), 30), GIVEN_UP),
-    ],
-)
+@pytest.mark.parametrize("version", FLAWS)
 def test_an_image_that_does_not_come_up_is_left_after_three_tries(
-    ready_flight: Flight, version: str, flaw: Layer, shown: str
+    ready_flight: Flight, version: str
 ) -> None:
     device = ready_flight.device
+    flaw, shown = FLAWS[version]
     action = ready_flight.ship(version, flaw)
     with device.shell.expecting(Alarm.PANIC):
         for _ in range(TRIES):
