@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 
 import pytest
 
+from flipside_qemu.alarms import Alarm
 from flipside_qemu.errors import ShellLostError
 from flipside_qemu.tree import File, Layer
+from flipside_qemu.workshop import TARGET
 from models.flight import LANDED, Flight
 from models.in_between import url_of
 from models.web import Web
@@ -15,6 +18,8 @@ from models.web import Web
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
 
 HALFWAY = r"[5-8]\d %, Copying"
+MINUTES = 240.0
+"""Seconds in which a device comes up."""
 KILL = "systemctl kill --signal=KILL"
 MOMENTS = (
     r"preparing: ",
@@ -94,4 +99,40 @@ def test_a_full_data_partition_stops_no_commit_and_no_report(ready_flight: Fligh
     assert not shell.test("dd if=/dev/zero of=/data/one-more bs=4k count=1")
     ready_flight.refused(ready_flight.ship(ready_flight.next_version()), "No space left on device")
     shell.check("rm /data/filler /data/one-more")
+    ready_flight.good_update()
+
+
+def test_a_data_partition_that_turns_read_only_takes_no_update_and_says_so(
+    ready_flight: Flight,
+) -> None:
+    device = ready_flight.device
+    device.shell.check("mount -o remount,ro /data")
+    result = ready_flight.result(ready_flight.ship(ready_flight.next_version()))
+    assert result.state == "error"
+    assert "Read-only file system" in result.last_words
+    assert "Read-only file system" in ready_flight.server.attributes(TARGET)["trouble"]
+    assert device.booted_slot() == "A"
+    device.reboot()  # it comes up writable again
+    ready_flight.good_update()
+
+
+def test_a_data_partition_that_is_gone_costs_neither_the_boot_nor_the_confirmed_slot(
+    ready_flight: Flight,
+) -> None:
+    device, shell = ready_flight.device, ready_flight.device.shell
+    identity = shell.check("cat /data/flipside/device.toml")
+    with shell.expecting(Alarm.FILESYSTEM):
+        shell.check("dd if=/dev/zero of=/dev/disk/by-partlabel/data bs=1M count=32 conv=fsync")
+        device.reset()
+        shell.wait_for("flipside: /data cannot be mounted; updates are refused", within=MINUTES)
+        device.boot()
+    device.reboot()  # and once more
+    assert device.booted_slot() == "A"
+    state = json.loads(shell.check("flipside-bootctl status --json"))["slots"]["A"]
+    assert state == {"left": 9, "confirmed": True}
+
+    shell.check("umount /data && mkfs.ext4 -q -F /dev/disk/by-partlabel/data")
+    shell.check("mount /dev/disk/by-partlabel/data /data && mkdir /data/flipside")
+    shell.put("/data/flipside/device.toml", identity)
+    device.reboot()
     ready_flight.good_update()
