@@ -11,6 +11,7 @@ import configparser
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from flipside_agent import history, journal
@@ -153,16 +154,25 @@ class _Print(NamedTuple):
 
 def story(remains: Remains) -> Story:
     """What the agent is going to read; without a journal it has never done anything."""
-    pages = _Print((remains.data or {}).get(JOURNAL, b""))
+    return _story((remains.data or {}).get(JOURNAL, b""))
+
+
+def entries(remains: Remains) -> tuple[Entry, ...]:
+    """What the device will say of its past, newest first."""
+    return _entries((remains.data or {}).get(HISTORY, b""))
+
+
+@lru_cache(maxsize=4096)
+def _story(raw: bytes) -> Story:
+    pages = _Print(raw)
     serials = [page.serial for page in Ring(pages, journal.PAGES).newest_first()]
     return Story(max(serials, default=0), Journal(pages).load() or Record(Idle(), boot=""))
 
 
-def entries(remains: Remains) -> list[Entry]:
-    """What the device will say of its past, newest first."""
-    ring = Ring(_Print((remains.data or {}).get(HISTORY, b"")), history.PAGES)
-    found = (history.decode(page.payload) for page in ring.newest_first())
-    return [entry for entry in found if entry]
+@lru_cache(maxsize=4096)
+def _entries(raw: bytes) -> tuple[Entry, ...]:
+    pages = Ring(_Print(raw), history.PAGES).newest_first()
+    return tuple(entry for page in pages if (entry := history.decode(page.payload)))
 
 
 def resumed(cycle: Cycle, first: Attempt, state: State) -> State:

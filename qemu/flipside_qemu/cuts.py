@@ -77,7 +77,7 @@ def _of(log: WriteLog, epoch: Epoch, random: Random) -> Iterator[Cut]:
     if len(writes) > 2:
         for _ in range(RANDOM):
             some = tuple(number for number in writes if random.random() < 0.5)
-            yield Cut(Kind.SOME, epoch.first, epoch.last, some)
+            yield Cut(Kind.SOME, epoch.first, writes[-1], some)
     for number in chosen:
         yield from _torn(log, number, random)
 

@@ -54,6 +54,11 @@ class UpdateServer:
         return f"http://{GUEST_VIEW}:{self._port}"
 
     @property
+    def port(self) -> int:
+        """Where it listens, on 127.0.0.1."""
+        return self._port
+
+    @property
     def host_url(self) -> str:
         """Where the host finds it."""
         return f"http://127.0.0.1:{self._port}"
