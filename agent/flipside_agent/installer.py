@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from flipside_agent.errors import AgentError, DeviceError, NetworkError, UpdateError
+from flipside_agent.errors import AgentError, DeviceError, UpdateError
 from flipside_agent.origin import Origin
 from flipside_agent.rauc_dialect import (
+    BundleUnreachable,
     BundleUnreadable,
     RaucInfo,
     Slot,
@@ -192,7 +193,7 @@ def _root_cause(error: AgentError, origin: Origin) -> AgentError:
         return origin.failure
     if isinstance(error, BundleUnreadable):
         return UpdateError(f"the payload is not what was signed: {error}")
-    if isinstance(error, NetworkError):
+    if isinstance(error, BundleUnreachable):
         return DeviceError(
             f"RAUC cannot read from this agent on 127.0.0.1, is a proxy in its way? {error}"
         )

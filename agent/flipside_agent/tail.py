@@ -39,13 +39,14 @@ def tail_of(ending: bytes, size: int) -> bytes:
     if signature > LONGEST_SIGNATURE:
         raise UpdateError(
             f"the bundle ends in a signature length of {signature} bytes,"
-            f" expected at most {LONGEST_SIGNATURE}: it is not a signed RAUC bundle"
+            f" expected at most {LONGEST_SIGNATURE}: it is not a signed RAUC bundle,"
+            " or not all of one"
         )
     tail = signature + LENGTH_BYTES
     if signature == 0 or tail > len(ending) or tail >= size:
         raise UpdateError(
             f"the bundle of {size} bytes ends in a signature length of {signature} bytes,"
-            " which does not fit into it: it is not a signed RAUC bundle"
+            " which does not fit into it: it is not a signed RAUC bundle, or not all of one"
         )
     return ending[-tail:]
 

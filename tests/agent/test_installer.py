@@ -300,6 +300,12 @@ def test_what_rauc_refuses_is_the_bundles_fault(scene: Scene) -> None:
     assert scene.spooled() == []
 
 
+def test_a_clock_that_is_not_set_is_waited_for_and_nobodys_proxy(scene: Scene) -> None:
+    scene.rauc.refusal = "signature verification failed: Verify error: certificate is not yet valid"
+    with pytest.raises(NetworkError, match="this device's clock is not set"):
+        scene.inspect()
+
+
 def test_an_image_that_is_larger_than_the_slot_is_the_bundles_fault(scene: Scene) -> None:
     scene.rauc.image_size = 4097
     scene.rauc.slots_now = tuple(replace(slot, room=4096) for slot in scene.rauc.slots_now)

@@ -21,6 +21,7 @@ from flipside_agent.rauc_dialect import (
     BundleUnreadable,
     RaucInfo,
     Slot,
+    failure,
 )
 from models.bundle import signature_of
 
@@ -39,7 +40,7 @@ class RaucReader:
     proxy: bool = False
     """Something between it and 127.0.0.1."""
     refusal: str = ""
-    """What it has against every bundle, whatever is in it."""
+    """What it has against every bundle, in the words of RAUC, whatever is in it."""
     image_size: int = 0
     """What it reads in the manifest, in bytes."""
     slots_now: tuple[Slot, ...] = (
@@ -57,7 +58,7 @@ class RaucReader:
         """Read what is signed, and by whom."""
         signature, _ = await asyncio.to_thread(self._signature, location, headers)
         if self.refusal:
-            raise BundleRefused(self.refusal)
+            raise failure(self.refusal)
         sizes = (("rootfs", self.image_size),)
         digest = hashlib.sha256(signature).hexdigest()
         return RaucInfo(digest, "2", "flipside-qemu", sizes=sizes)
