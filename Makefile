@@ -67,7 +67,8 @@ install-device: ## install the device's rooms below DESTDIR, for image builders 
 	printf '%s\n' "$$BOOTCTL_ENTRY" > "$(DESTDIR)/usr/bin/flipside-bootctl"
 	chmod 755 "$(DESTDIR)/usr/bin/flipside-agent" "$(DESTDIR)/usr/bin/flipside-bootctl"
 	install -D -m 644 -t "$(DESTDIR)/etc/rauc" hal/rauc/$(BOARD)/system.conf
-	install -D -m 644 -t "$(UNITS)" agent/systemd/*.service agent/systemd/*.timer
+	install -D -m 644 -t "$(UNITS)" agent/systemd/*.service agent/systemd/*.timer \
+	    agent/systemd/*.path
 	for unit in rauc.service data.mount; do \
 	    install -D -m 644 -t "$(UNITS)/$$unit.d" agent/systemd/$$unit.d/*.conf || exit 1; \
 	done

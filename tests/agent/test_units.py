@@ -11,6 +11,7 @@ import pytest
 
 from flipside_agent.checks import TEMPLATE, HealthPolicy
 from flipside_agent.config import load
+from flipside_agent.journald import TRIAL
 
 AGENT = Path(__file__).parents[2] / "agent"
 UNITS = AGENT / "systemd"
@@ -87,6 +88,24 @@ def test_the_end_of_a_trial_reboots_whatever_its_word_on_the_console_comes_to() 
     assert trial["SuccessAction"] == trial["FailureAction"] == ["reboot-force"]
     assert trial["ExecStart"][0].startswith("-")
     assert _settings("flipside-trial.timer")["WantedBy"] == ["sysinit.target"]
+
+
+def test_the_journal_of_a_trial_is_kept_and_no_trial_fails_for_it() -> None:
+    unit = _settings(TRIAL)
+    assert unit["ConditionKernelCommandLine"] == ["flipside.trial=1"]
+    assert unit["DefaultDependencies"] == ["no"]
+    # The agent tells by this line which boot was a trial, and of which slot.
+    assert unit["ExecStart"][0] == "cat /proc/cmdline"
+    assert all(command.startswith("-") for command in (*unit["ExecStart"][1:], *unit["ExecStop"]))
+
+
+def test_a_trial_that_is_confirmed_writes_no_more_journal() -> None:
+    word = _settings("flipside-confirmed.path")["PathExists"][0]
+    assert _settings("flipside-trial.service")["ConditionPathExists"] == [f"!{word}"]
+    confirmed = _settings("flipside-confirmed.service")
+    assert confirmed["Conflicts"] == [TRIAL]
+    # A path unit starts its service for as long as there is the path and no service.
+    assert confirmed["RemainAfterExit"] == ["yes"]
 
 
 def test_the_checks_have_time_to_end_before_the_trial_does() -> None:
