@@ -7,21 +7,27 @@ from flipside_qemu.disk import offset_of
 from flipside_qemu.errors import EmulatorError
 from flipside_qemu.machine import DISK_DEVICE
 
+_DISK = f"/machine/peripheral/{DISK_DEVICE}/virtio-backend"
+"""Where QEMU keeps the one who may write to the disk: the virtio device behind the PCI card."""
+
 
 def overwrite(device: Device, partition: str, start: int, length: int, byte: int = 0) -> None:
-    """Fill a stretch of a partition of the running device with one byte, and flush the disk.
+    """Fill a stretch of a partition with one byte, in bytes from its start, and flush the disk.
 
-    `start` and `length` are bytes, whole sectors. What the device has in its memory stays as it
-    is: cut its power before it writes that back.
+    The device has to be on. What it has in its memory stays as it is: cut its power before it
+    writes that back.
     """
     where = offset_of(partition) + start
     _run(device, f"write -P {byte} {where} {length}", f"wrote {length}/{length} bytes")
     _run(device, "flush", "")
+    device.shell.note(f"{length} bytes of {partition} are overwritten")
 
 
-def _run(device: Device, command: str, expected: str) -> None:
-    """Have QEMU carry out one command of qemu-io(1) on the disk."""
-    line = f'qemu-io -d {DISK_DEVICE} "{command}"'
-    said: str = device.qmp.execute("human-monitor-command", command_line=line)
-    if not said.startswith(expected) or (said and not expected):
-        raise EmulatorError(f"QEMU refused to {command}: {said.strip()}")
+def _run(device: Device, command: str, outcome: str) -> None:
+    """Have QEMU carry out one command of qemu-io(1), which tells the outcome only in QEMU's log."""
+    before = len(device.last_words())
+    line = f'qemu-io -d {_DISK} "{command}"'
+    refusal: str = device.qmp.execute("human-monitor-command", command_line=line)
+    told = device.last_words()[before:].strip()
+    if refusal or not told.startswith(outcome):
+        raise EmulatorError(f"QEMU did not {command}: {refusal.strip() or told or 'no answer'}")
