@@ -35,6 +35,14 @@ class Fingerprints:
     def __getitem__(self, name: str) -> int:
         return self._prints[name]
 
+    def all(self) -> dict[str, int]:
+        """Every fingerprint, to come back to."""
+        return dict(self._prints)
+
+    def come_back(self, prints: Mapping[str, int]) -> None:
+        """Everything is again as it was then."""
+        self._prints = dict(prints)
+
     def change(self, start: int, old: bytes, new: bytes) -> None:
         """Take note of a write. One outside of all stretches is of no interest."""
         for name, stretch in self._stretches.items():

@@ -36,10 +36,14 @@ class Replay:
         for number in range(self._kept, cut.kept):
             self._write(self._log.entries[number].start, self._log.data(number))
         self._kept = cut.kept
+        prints = self.prints.all()
         before = [self._write(start, data) for start, data in self._extra(cut)]
-        yield
-        for start, data in reversed(before):
-            self._write(start, data)
+        try:
+            yield
+        finally:
+            for start, data in reversed(before):
+                os.pwrite(self._file, data, start)
+            self.prints.come_back(prints)
 
     def _extra(self, cut: Cut) -> Iterator[tuple[int, bytes]]:
         """What this cut alone has, as places and contents."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -24,6 +25,7 @@ from flipside_qemu.emulator import Emulator
 from flipside_qemu.findings import Finding, classes, drawn, table
 from flipside_qemu.workbench import Workbench
 from flipside_qemu.workshop import SHOWN, Workshop
+from flipside_qemu.write_log import Flag
 from models import stock_grub
 from models.flight import Flight
 from models.recorded_update import ACTION, VERSION, RecordedUpdate
@@ -97,6 +99,14 @@ def test_no_cut_of_an_update_bricks_lies_or_forgets(
     assert not wrong, told(place, wrong)
 
 
+def test_without_its_flushes_the_same_update_is_found_wanting(ours: RecordedUpdate) -> None:
+    log = ours.recording.log
+    hasty = replace(log, entries=tuple(replace(entry, flags=Flag(0)) for entry in log.entries))
+    first, *others = cuts.of(hasty, SEED)
+    reordered = [cut for cut in others if cut.kind in (Kind.ONLY, Kind.SOME)]
+    assert {Harm.BRICK, Harm.FORGOTTEN} <= harms(*ours.findings([first, *reordered]))
+
+
 def test_cuts_of_every_class_come_up_as_foretold(
     ours: RecordedUpdate, findings: list[Finding], place: Path, say: Say
 ) -> None:
@@ -144,14 +154,14 @@ def comes_up_as_foretold(flight: Flight, finding: Finding) -> None:
     shell.wait_for(f"flipside: {Status.IDLE if landed else foretold.after}", within=BOOT)
     assert flight.version() == (VERSION if landed else "1")
     assert flight.is_confirmed(foretold.slot)
-    belief = flight.server.belief(ACTION)
-    assert (belief.state, belief.closed) == ("finished", True) if landed else not belief.closed
+    belief = flight.result(ACTION) if landed else flight.server.belief(ACTION)
+    assert belief.state == "finished" if landed else not belief.closed, belief
     told_of = [entry for entry in flight.history() if entry["action"] == str(ACTION)]
     assert [entry["verdict"] for entry in told_of] == (["success"] if landed else [])
 
 
-def harms(finding: Finding) -> set[Harm]:
-    return {violation.harm for violation in finding.violations}
+def harms(*findings: Finding) -> set[Harm]:
+    return {violation.harm for finding in findings for violation in finding.violations}
 
 
 def told(place: Path, findings: list[Finding]) -> str:
