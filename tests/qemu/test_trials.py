@@ -20,6 +20,7 @@ def test_a_check_that_hangs_is_given_up_at_the_deadline(ready_flight: Flight) ->
     action = ready_flight.ship("hanging-check", faults.hanging_check("modem", deadline=20))
     entry = ready_flight.refused(action, "required/modem", "had not passed after 20 s")
     assert entry["check"] == "required/modem"
+    assert any("health check required/modem failed" in line for line in entry["journal"])
     assert ready_flight.device.booted_slot() == "A"
     ready_flight.good_update()
 
