@@ -53,7 +53,7 @@ def test_a_server_that_has_every_bad_mood_in_turn_is_outlived(
         web.elsewhere = f"http://{GUEST_VIEW}:{stranger.port}/"
         send_to(ready_flight.device, url_of(web))
         for mood in MOODS:
-            suffer(web, mood, "/controller/", times=3)
+            suffer(web, mood, "/controller/", times=2)
         version = ready_flight.next_version()
         action = ready_flight.ship(version)
         size = ready_flight.shop.ship(version, {}).size
