@@ -131,7 +131,7 @@ def fetch(web: Web, amount: int) -> None:
 
 
 def suffer(web: Web, mood: Mood, asked: str, times: int) -> None:
-    """Let a device meet that mood so often when it asks for something; then all is well again."""
+    """Let a device meet that mood so often when it asks for something, and then get an answer."""
     before = len(web.seen)
 
     def met() -> bool:
@@ -139,7 +139,9 @@ def suffer(web: Web, mood: Mood, asked: str, times: int) -> None:
 
     web.turn(mood)
     web.wait(met, MINUTES)
+    suffered = len(web.seen)
     web.turn(Mood.WELL)
+    web.wait(lambda: len(web.seen) > suffered, MINUTES)
 
 
 @pytest.fixture
