@@ -37,8 +37,9 @@ def test_an_outage_of_six_minutes_ends_it_but_it_is_taken_up_from_the_spool(
     flight.told(action, HALFWAY)
     flight.server.kill()
     time.sleep(360)  # the length of the outage; RAUC's reads fail from the fifth minute on
-    flight.server.start()
+    # Each costs it eleven seconds, and some are only read ahead: it may bear a few minutes more.
     shell.wait_for(r"Installing failed", within=900)
+    flight.server.start()
     shell.wait_for(r"rebooting", within=900)
     assert flight.fetched() <= size + SPARE
     result = flight.result(action)
