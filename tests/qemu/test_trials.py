@@ -1,7 +1,7 @@
-"""Images whose agent comes up on trial and finds out, or is kept from finding out, that it is sick.
+"""Images that come up and are sick: the agent finds out and rolls back, or is not able to.
 
-The agent rolls back by itself and names the check that failed; what keeps it from doing so is ended
-by the boot loader's count of tries.
+An agent that works names the check that failed. Where it does not work, systemd and the boot
+loader's count of tries end the trial without it.
 """
 
 from __future__ import annotations
@@ -9,11 +9,26 @@ from __future__ import annotations
 import pytest
 
 from flipside_qemu import faults
+from flipside_qemu.tree import Layer
 from models.flight import LANDED, Flight
+from models.tries import GIVEN_UP, TRIES, left_after_three_tries
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
 
-TRIES = 3
+FLAWS: dict[str, Layer] = {
+    "no-python": faults.missing_python(),
+    "no-data": faults.refused_data(),
+    "broken-agent": faults.broken_agent(),
+    "silent-agent": faults.short_trial(faults.silent_agent(), 30),
+}
+
+
+@pytest.mark.parametrize("version", FLAWS)
+def test_an_image_whose_agent_does_not_get_to_work_is_left_after_three_tries(
+    ready_flight: Flight, version: str
+) -> None:
+    left_after_three_tries(ready_flight, version, FLAWS[version], GIVEN_UP)
+    ready_flight.good_update()
 
 
 def test_a_check_that_hangs_is_given_up_at_the_deadline(ready_flight: Flight) -> None:
