@@ -1,14 +1,9 @@
-"""What a power cut has left behind, what the next boot makes of it, and what is wrong with that.
-
-A recorded update is one in which nothing fails but the power. So whatever cut is made: the boot
-loader finds a slot that is whole; the agent, who reads its journal there, finds an update to go on
-with, or one that landed where it runs; and nothing is forgotten of which the device has spoken.
-"""
+"""What a power cut has left on a disk, as values, and what the next boot makes of it."""
 
 from __future__ import annotations
 
 import configparser
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -34,9 +29,8 @@ from flipside_agent.states import (
     Status,
     sentence,
     status,
-    under_way,
 )
-from flipside_agent.update import Finished, Verdict
+from flipside_agent.update import Finished
 
 JOURNAL = "flipside/journal"
 HISTORY = "flipside/history"
@@ -89,26 +83,6 @@ class Story:
     serial: int
     """Of the newest page; 0 if there is none."""
     record: Record
-
-
-class Harm(StrEnum):
-    """What must not come of a power cut."""
-
-    BRICK = "brick"
-    """Nothing boots, or something that is not whole."""
-    LIE = "lie"
-    """Somebody is going to say what is not so."""
-    FORGOTTEN = "forgotten"
-    """Something is lost that was on the disk for good."""
-    ROLLED_BACK = "rolled back"
-    """A healthy update is given up."""
-
-
-class Violation(NamedTuple):
-    """One thing that is wrong with a cut."""
-
-    harm: Harm
-    what: str
 
 
 class Expectation(NamedTuple):
@@ -187,106 +161,17 @@ def expected(cycle: Cycle, remains: Remains) -> Expectation | None:
     if not attempts:
         return None
     after = resumed(cycle, attempts[0], story(remains).record.state)
-    return Expectation(attempts[0].slot, attempts[0].trial, sentence(after), status(_then(after)))
-
-
-def kind_of(cycle: Cycle, remains: Remains) -> Hashable:
-    """What decides about the next boot: two cuts that are alike in this are of one class."""
-    state = _then(story(remains).record.state)
-    ended = _ended(state)
-    return (
-        tuple(cycle.loader.attempts(remains.boot)),
-        tuple(sorted(remains.slots.items())),
-        (type(story(remains).record.state), type(state), ended and ended.outcome.verdict),
-        len(entries(remains)),
-        remains.data is not None and _is_written(cycle, remains.data),
-        tuple(sorted({violation.harm for violation in violations(cycle, remains)})),
+    return Expectation(
+        attempts[0].slot, attempts[0].trial, sentence(after), status(ordinary(after))
     )
 
 
-def violations(cycle: Cycle, remains: Remains, acknowledged: int = 0) -> list[Violation]:
-    """All that is wrong; ``acknowledged`` is the serial of the last record that was spoken of."""
-    attempts = cycle.loader.attempts(remains.boot)
-    found = [*_of_the_loader(cycle, remains, attempts), *_of_the_data(cycle, remains, acknowledged)]
-    if attempts:
-        state = story(remains).record.state
-        found += _of_the_story(cycle, attempts[0], state)
-        found += _of_the_history(cycle, attempts[0], _then(state), entries(remains))
-    return found
-
-
-def _of_the_loader(
-    cycle: Cycle, remains: Remains, attempts: Sequence[Attempt]
-) -> Iterator[Violation]:
-    for name, content in cycle.first.boot.items():
-        if name not in cycle.loader.state and remains.boot.get(name) != content:
-            yield Violation(Harm.BRICK, f"{name} on the boot partition is damaged or gone")
-    if not attempts:
-        yield Violation(Harm.BRICK, "the boot loader finds no slot to start")
-    for slot in dict.fromkeys(attempt.slot for attempt in attempts):
-        if not cycle.is_whole(slot, remains):
-            yield Violation(
-                Harm.BRICK, f"the boot loader may start slot {slot}, which is {remains.slots[slot]}"
-            )
-
-
-def _of_the_data(cycle: Cycle, remains: Remains, acknowledged: int) -> Iterator[Violation]:
-    if remains.data is None:
-        yield Violation(Harm.FORGOTTEN, "the data partition cannot be mended")
-        return
-    if remains.data.get(IDENTITY) != (cycle.first.data or {}).get(IDENTITY):
-        yield Violation(Harm.FORGOTTEN, f"{IDENTITY} is damaged or gone")
-    told = story(remains)
-    if told.serial < acknowledged:
-        what = f"the journal is at record {told.serial}, and {acknowledged} was spoken of"
-        yield Violation(Harm.FORGOTTEN, what)
-    if _is_written(cycle, remains.data) and not cycle.is_whole(cycle.target, remains):
-        what = f"RAUC calls slot {cycle.target} ok, which is {remains.slots[cycle.target]}"
-        yield Violation(Harm.LIE, what)
-
-
-def _of_the_story(cycle: Cycle, first: Attempt, state: State) -> Iterator[Violation]:
-    after = _then(resumed(cycle, first, state))
-    ended, known = _ended(after), under_way(after)
-    if first.slot == cycle.base and ended is not None:
-        what = f"{ended.outcome.verdict}, because {ended.outcome.reason}"
-        yield Violation(
-            Harm.ROLLED_BACK, f"the agent, in slot {first.slot}, is going to say {what}"
-        )
-    if first.slot != cycle.target:
-        return
-    update = ended.update if ended else known
-    if update is None or update.action != cycle.action:
-        what = f"the agent runs in slot {first.slot} and does not know of the update"
-        yield Violation(Harm.LIE, what)
-    elif ended and ended.outcome.verdict is not Verdict.SUCCESS:
-        what = f"slot {first.slot} runs, and the agent is going to say: {ended.outcome.reason}"
-        yield Violation(Harm.LIE, what)
-    elif ended and first.trial:
-        what = f"the agent is going to tell of success, and slot {first.slot} is not confirmed"
-        yield Violation(Harm.LIE, what)
-
-
-def _of_the_history(
-    cycle: Cycle, first: Attempt, state: State, told: Sequence[Entry]
-) -> Iterator[Violation]:
-    landed = first == Attempt(cycle.target, trial=False)
-    for entry in told:
-        if entry.verdict != Verdict.SUCCESS or not landed:
-            runs = f"slot {first.slot} runs" + (" on trial" if first.trial else "")
-            what = f"the history has {entry.verdict}, and {runs}"
-            yield Violation(Harm.LIE, what)
-    if isinstance(state, Idle) and state.last and len(told) != 1:
-        what = f"the update is over and is {len(told)} times in the history"
-        yield Violation(Harm.FORGOTTEN, what)
-
-
-def _then(state: State) -> State:
+def ordinary(state: State) -> State:
     """What goes on when this boot is confirmed."""
     return state.then if isinstance(state, Checking | Confirming) else state
 
 
-def _ended(state: State) -> Finished | None:
+def ended(state: State) -> Finished | None:
     """An update that is over as far as the agent knows, however it ended."""
     match state:
         case Idle(last):
@@ -297,11 +182,11 @@ def _ended(state: State) -> Finished | None:
             return None
 
 
-def _is_written(cycle: Cycle, data: Mapping[str, bytes]) -> bool:
+def is_written(cycle: Cycle, remains: Remains) -> bool:
     """Whether RAUC has written down that the target is complete (its slot status file)."""
-    status = configparser.ConfigParser(interpolation=None)
+    file = configparser.ConfigParser(interpolation=None)
     try:
-        status.read_string(data.get(STATUS, b"").decode())
+        file.read_string((remains.data or {}).get(STATUS, b"").decode())
     except (configparser.Error, UnicodeDecodeError):
         return False
-    return status.get(f"slot.{cycle.rauc_name}", "status", fallback="") == "ok"
+    return file.get(f"slot.{cycle.rauc_name}", "status", fallback="") == "ok"

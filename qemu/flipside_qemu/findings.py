@@ -13,13 +13,15 @@ from flipside_qemu.aftermath import (
     Cycle,
     Expectation,
     Remains,
-    Violation,
+    ended,
+    entries,
     expected,
-    kind_of,
+    is_written,
+    ordinary,
     story,
-    violations,
 )
 from flipside_qemu.cuts import Cut
+from flipside_qemu.harm import Violation, violations
 from flipside_qemu.recording import Mark
 
 EXAMPLES = 3
@@ -95,6 +97,20 @@ def judged(cycle: Cycle, marks: Iterable[Mark], cuts: Sequence[Seen]) -> list[Fi
     return [_judged(cycle, seen, _before(moments, seen.cut.kept)) for seen in cuts]
 
 
+def kind_of(cycle: Cycle, remains: Remains) -> Hashable:
+    """What decides about the next boot: two cuts that are alike in this are of one class."""
+    state = ordinary(story(remains).record.state)
+    over = ended(state)
+    return (
+        tuple(cycle.loader.attempts(remains.boot)),
+        tuple(sorted(remains.slots.items())),
+        (type(story(remains).record.state), type(state), over and over.outcome.verdict),
+        len(entries(remains)),
+        is_written(cycle, remains),
+        tuple(sorted({violation.harm for violation in violations(cycle, remains)})),
+    )
+
+
 def classes(findings: Iterable[Finding]) -> list[list[Finding]]:
     """Findings that have the same future, together."""
     found: defaultdict[Hashable, list[Finding]] = defaultdict(list)
@@ -126,7 +142,10 @@ def table(findings: Iterable[Finding]) -> str:
 
 def _judged(cycle: Cycle, seen: Seen, moment: Moment) -> Finding:
     return Finding(
-        *(seen.number, seen.cut, seen.partition, moment.phase),
+        number=seen.number,
+        cut=seen.cut,
+        partition=seen.partition,
+        phase=moment.phase,
         expected=expected(cycle, seen.remains),
         violations=tuple(violations(cycle, seen.remains, moment.serial)),
         kind=kind_of(cycle, seen.remains),

@@ -40,16 +40,14 @@ from flipside_qemu.aftermath import (
     Content,
     Cycle,
     Expectation,
-    Harm,
     Remains,
     expected,
-    kind_of,
     story,
-    violations,
 )
 from flipside_qemu.counted_grub import COMMITS, STATES, CountedGrub
 from flipside_qemu.cuts import Cut, Kind
-from flipside_qemu.findings import Finding, Seen
+from flipside_qemu.findings import Finding, Seen, kind_of
+from flipside_qemu.harm import Harm, violations
 from flipside_qemu.recording import Mark
 from models.stock_grub import ENVIRONMENT, FRESH, StockGrub
 

@@ -17,12 +17,12 @@ import pytest
 
 from flipside_agent.states import Status
 from flipside_qemu import cuts, workshop
-from flipside_qemu.aftermath import Harm
 from flipside_qemu.console import BOOT
 from flipside_qemu.counted_grub import CountedGrub
 from flipside_qemu.cuts import Kind
 from flipside_qemu.emulator import Emulator
 from flipside_qemu.findings import Finding, classes, drawn, table
+from flipside_qemu.harm import Harm
 from flipside_qemu.workbench import Workbench
 from flipside_qemu.workshop import SHOWN, Workshop
 from flipside_qemu.write_log import Flag
