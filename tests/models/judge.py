@@ -16,8 +16,9 @@ from models.newer import polite, rude
 from models.odd_beginnings import ODD_BEGINNINGS, Story
 from models.rest import at_rest
 from models.scenario import FOREVER, Kind, Scenario
+from models.worn_disk import WORN_DISK
 
-STORIES: Final[Mapping[str, Story]] = {**LAWS, **ODD_BEGINNINGS, **MISFORTUNES}
+STORIES: Final[Mapping[str, Story]] = {**LAWS, **ODD_BEGINNINGS, **MISFORTUNES, **WORN_DISK}
 VERBS: Final = (
     "inspect",
     "install",
