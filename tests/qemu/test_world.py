@@ -88,19 +88,18 @@ def test_a_certificate_of_another_host_is_shown_nothing_and_spoils_nothing(
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """A moment at which a device believes to be, and what it says to a certificate of today."""
+    """What a board's clock shows, and what the device says then to a certificate of today."""
 
     rtc: str
-    year: str
-    """As the system shows it, which may know better than the clock on the board."""
     said: str
 
 
 @pytest.mark.parametrize(
     "clock",
     [
-        Clock("1970-01-01T00:00:00", "20(24|25)", "clock is not set: it says 20(24|25)"),
-        Clock("2038-01-20T00:00:00", "2038", "has expired, unless .* clock, which says 2038-01-20"),
+        # systemd starts no earlier than it was built, which still is too early.
+        Clock("1970-01-01T00:00:00", "clock is not set: it says 20"),
+        Clock("2038-01-20T00:00:00", "has expired, unless .* clock, which says 2038-01-20"),
     ],
     ids=lambda clock: clock.rtc[:4],
 )
@@ -109,7 +108,8 @@ def test_a_valid_bundle_is_installed_whatever_the_clock_says_but_tls_waits_for_i
 ) -> None:
     flight = flight_in(clock.rtc)
     device = flight.device
-    device.shell.check(f"date +%Y | grep -E '^{clock.year}$'")
+    wrong_by = abs(int(device.shell.check("date +%s")) - NOW.timestamp())
+    assert timedelta(seconds=wrong_by) > timedelta(days=30)
     ours = Authority(tmp_path, "ours")
     today = server_side(ours.issue("today", GUEST_VIEW, NOW - timedelta(days=1)))
     with in_between(flight, today) as web:
