@@ -20,6 +20,7 @@ from flipside_agent.config import Config, load
 from flipside_agent.ddi import base_path
 from flipside_agent.hawkbit import Hawkbit
 from flipside_agent.installer import BundleInstaller
+from flipside_agent.places import Places
 from flipside_agent.rauc import Rauc
 from flipside_agent.source import remote_source
 from flipside_agent.spool import SpoolFolder
@@ -77,7 +78,8 @@ def fetched(bundle: Bundle, authorization: str) -> str:
 
 def main(way: str) -> None:
     """Install once and print the cost as JSON."""
-    config = load()
+    places = Places()
+    config = load(places.policy, places.device)
     authorization = config.device.authorization
     transport = Transport(Identity(config.server.address.site, authorization))
     bundle = asyncio.run(offered(config, transport))
