@@ -31,7 +31,7 @@ _MANNERS = 10.0
 """Seconds that a stranger has to say what he wants."""
 
 _LAST_CHANCE = 1.0
-"""Seconds that a request is held once one was held in vain: RAUC repeats it five times."""
+"""Seconds that a request is held once one was held in vain."""
 
 _ORDERLY = (
     b"HTTP/1.1 %s\r\nContent-Type: application/octet-stream\r\nAccept-Ranges: bytes\r\n"
@@ -54,7 +54,8 @@ class Origin:
         self._listener: socket.socket | None = None
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
-        self._held_in_vain = False
+        self._in_vain = 0
+        """Reads in a row that came to nothing."""
 
     @property
     def location(self) -> str:
@@ -159,7 +160,7 @@ class Origin:
         try:
             first = self._read(Range(wanted.start, min(wanted.stop, wanted.start + PIECE)))
         except AgentError as error:
-            _send_head(connection, _status_of(error))
+            _send_head(connection, _status_of(error, hopeless=self._in_vain > 1))
             return True
         extra = b"Content-Range: %s\r\n" % content_range_header(wanted, size).encode()
         _send(connection, _head(b"206 Partial Content", wanted.length, extra), first)
@@ -171,22 +172,26 @@ class Origin:
         return True
 
     def _read(self, wanted: Range) -> bytes:
-        patience = _LAST_CHANCE if self._held_in_vain else self._hold
+        patience = _LAST_CHANCE if self._in_vain else self._hold
         try:
             piece = self._source.read(wanted.start, wanted.length, time.monotonic() + patience)
         except AgentError as error:
             self.failure = error
-            self._held_in_vain = True
+            self._in_vain += 1
             raise
-        self._held_in_vain = False
+        self._in_vain = 0
         with self._lock:
             self.served += len(piece)
         return piece
 
 
-def _status_of(error: AgentError) -> bytes:
-    """Return the status that makes RAUC do the right thing: it gives up at once on a 404 only."""
-    if isinstance(error, NetworkError | Unavailable):
+def _status_of(error: AgentError, *, hopeless: bool) -> bytes:
+    """Return the status that makes RAUC do the right thing: it gives up at once on a 404 only.
+
+    Anything else it repeats five times, for every block that the kernel wants to read ahead:
+    without a network that took it ten minutes to end.
+    """
+    if isinstance(error, NetworkError | Unavailable) and not hopeless:
         return b"503 Service Unavailable"
     return b"404 Not Found"
 
