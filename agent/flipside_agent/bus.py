@@ -47,9 +47,11 @@ GONE = frozenset(
         "org.freedesktop.DBus.Error.NameHasNoOwner",
         "org.freedesktop.DBus.Error.NoReply",
         "org.freedesktop.DBus.Error.Disconnected",
+        "org.freedesktop.DBus.Error.TimedOut",
     }
 )
-"""Errors by which the bus says that a peer is not there, or left before it answered."""
+"""Errors by which the bus says that a peer is not there, left before it answered, or did not come
+when it was to be started."""
 
 
 class PeerRefused(DeviceError):

@@ -49,6 +49,9 @@ class InstallLost(DeviceError):
 
 MEANINGS: tuple[tuple[str, type[AgentError]], ...] = (
     ("already processing a different method", RaucBusy),
+    # Of a RAUC that died in the middle something remains for 300 s, until the kernel gives up
+    # reading from a helper that is no more (nbd.c, dm.c).
+    ("failed to create dm device: device or resource busy", RaucBusy),
     # The device's own part, even where the rest of the sentence speaks of the bundle.
     ("error while writing status file", RaucFailed),
     ("no keyring file or directory provided", RaucFailed),

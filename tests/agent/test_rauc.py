@@ -315,6 +315,20 @@ def test_a_busy_rauc_is_waited_for(wire: PrivateBus) -> None:
     play(wire, story)
 
 
+def test_a_rauc_that_died_in_the_middle_is_waited_for_until_all_of_it_is_gone(
+    wire: PrivateBus,
+) -> None:
+    """Its process may hang in the kernel for minutes, and what it has mounted as well."""
+
+    async def story(scene: Scene) -> None:
+        scene.model.still_stopping = scene.model.leftovers = 3
+        await scene.install()
+        assert find(await scene.rauc.slots(), "B").status == "ok"
+        assert (scene.model.still_stopping, scene.model.leftovers) == (0, 0)
+
+    play(wire, story)
+
+
 def test_a_busy_rauc_is_not_waited_for_for_ever(wire: PrivateBus) -> None:
     async def story(scene: Scene) -> None:
         scene.model.go_on.clear()

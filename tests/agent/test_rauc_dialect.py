@@ -39,6 +39,7 @@ INVALID = "Invalid bundle format: "
 TEXTS: list[tuple[str, type[AgentError]]] = [
     ("already processing a different method", RaucBusy),
     ("Already processing a different method", RaucBusy),
+    ("Failed mounting bundle: Failed to create dm device: Device or resource busy", RaucBusy),
     # signature.c
     ("signature verification failed: Verify error: self-signed certificate", BundleRefused),
     ("signature verification failed: Verify error: certificate has expired", BundleRefused),

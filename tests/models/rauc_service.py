@@ -23,6 +23,11 @@ NAME = "de.pengutronix.rauc"
 INTERFACE = "de.pengutronix.rauc.Installer"
 GLIB_ERROR = "org.gtk.GDBus.UnmappedGError.Quark._g_2dio_2derror_2dquark.Code30"
 
+NOT_STARTED = (
+    "org.freedesktop.DBus.Error.TimedOut",
+    f"Failed to activate service '{NAME}': timed out (service_start_timeout=25000ms)",
+)
+
 ACCESS_KEYS = frozenset({"tls-cert", "tls-key", "tls-ca", "tls-no-verify", "http-headers"})
 SINCE = {
     "ignore-compatible": (1, 5),
@@ -96,6 +101,10 @@ class RaucService:
         self.headers: list[str] = []
         """``http-headers`` of the last call that had them."""
         self.loses_completions = False
+        self.still_stopping = 0
+        """Calls that the bus answers for it, because its old process has not ended yet."""
+        self.leftovers = 0
+        """Installations that fail over what a process that died has left in the kernel."""
         self.go_on = asyncio.Event()
         """Clear it and an installation stops in the middle until it is set."""
         self.copying = asyncio.Event()
@@ -160,6 +169,9 @@ class RaucService:
             return Message.new_method_return(message, "v", [value])
         self.calls.append(message.member)
         self._called.set()
+        if self.still_stopping:
+            self.still_stopping -= 1
+            return Message.new_error(message, *NOT_STARTED)
         try:
             return Message.new_method_return(message, *self._handler(message)(*message.body))
         except Refusal as refusal:
@@ -214,6 +226,9 @@ class RaucService:
         self._progress(0, "Installing", 1)
         self._progress(20, "Checking bundle", 2)
         error = bundle.inspect_error or _unexpected(bundle, keys)
+        if self.leftovers:
+            self.leftovers -= 1
+            error = "Failed mounting bundle: Failed to create dm device: Device or resource busy"
         if not error:
             error = await self._copy(bundle, keys)
         if error:
