@@ -43,7 +43,8 @@ WRITE_BACK = 8.0
 """Seconds after which the guest's kernel has written what nobody flushed: ext4 commits every 5."""
 
 CutOff = Callable[[Finding], AbstractContextManager[Flight]]
-"""Gives the device that has a cut's disk, off, and a server that waits for the update's result."""
+"""Gives a device that has a cut's disk, and a server that has assigned the update and knows nothing
+of what became of it; both are off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,6 @@ class RecordedUpdate:
         shutil.rmtree(data, ignore_errors=True)
         shutil.copytree(self.place / WAITING, data)
         server = UpdateServer(data, self.facts.port)
-        server.start()
         try:
             yield server
         finally:

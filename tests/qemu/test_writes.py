@@ -125,6 +125,7 @@ def test_an_update_that_was_cut_off_while_it_copied_lands_and_the_next_one_too(
 ) -> None:
     copying = [finding for finding in findings if finding.partition == "root-b"]
     with ours.cutting() as cut_off, cut_off(copying[len(copying) // 2]) as flight:
+        flight.server.start()
         flight.device.boot()
         flight.lands(ACTION)
         flight.good_update()
@@ -146,11 +147,13 @@ def comes_up_as_foretold(flight: Flight, finding: Finding) -> None:
     """Boot it: what it starts, says first, rests at, has written down, and has told the server."""
     foretold, shell = finding.expected, flight.device.shell
     assert foretold is not None
+    landed = foretold.slot == "B"
+    if landed:
+        flight.server.start()  # else the device would go on with its update while it is looked at
     flight.device.power_on()
     started = shell.wait_for(r"^flipside: slot (\w) ?(\S*)", within=BOOT)
     assert (started[1], started[2] == TRIAL) == (foretold.slot, foretold.trial)
     assert shell.wait_for(FIRST_WORDS, within=BOOT)[1] == foretold.words
-    landed = foretold.slot == "B"
     shell.wait_for(f"flipside: {Status.IDLE if landed else foretold.after}", within=BOOT)
     assert flight.version() == (VERSION if landed else "1")
     assert flight.is_confirmed(foretold.slot)
