@@ -131,7 +131,7 @@ def test_a_data_partition_that_is_gone_costs_neither_the_boot_nor_the_confirmed_
     state = json.loads(shell.check("flipside-bootctl status --json"))["slots"]["A"]
     assert state == {"left": 9, "confirmed": True}
 
-    shell.check("umount /data && mkfs.ext4 -q -F /dev/disk/by-partlabel/data")
+    shell.check("umount -l /data && mkfs.ext4 -q -F /dev/disk/by-partlabel/data")
     shell.check("mount /dev/disk/by-partlabel/data /data && mkdir /data/flipside")
     shell.put("/data/flipside/device.toml", identity)
     device.reboot()
