@@ -12,6 +12,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flipside_agent.address import Address
@@ -20,7 +22,7 @@ from flipside_agent.config import Config, load
 from flipside_agent.ddi import base_path
 from flipside_agent.hawkbit import Hawkbit
 from flipside_agent.installer import BundleInstaller
-from flipside_agent.places import Places
+from flipside_agent.places import USUAL
 from flipside_agent.rauc import Rauc
 from flipside_agent.source import remote_source
 from flipside_agent.spool import SpoolFolder
@@ -36,6 +38,15 @@ def busy() -> float:
     return (sum(fields[:8]) - fields[3] - fields[4]) / 100
 
 
+@contextmanager
+def measured() -> Iterator[dict[str, float]]:
+    """Seconds on the wall and of the processor; filled in at the end."""
+    cost: dict[str, float] = {}
+    started, used = time.monotonic(), busy()
+    yield cost
+    cost.update(wall=time.monotonic() - started, cpu=busy() - used)
+
+
 async def offered(config: Config, transport: Transport) -> Bundle:
     """The bundle that the server has for this device."""
     home = config.server.address
@@ -46,8 +57,8 @@ async def offered(config: Config, transport: Transport) -> Bundle:
     return offer.bundle
 
 
-async def through_origin(bundle: Bundle, config: Config, transport: Transport) -> None:
-    """As the agent does it."""
+async def through_origin(bundle: Bundle, config: Config, transport: Transport) -> dict[str, float]:
+    """As the agent does it; the inspection, which RAUC alone would not make, is not measured."""
     folder = SpoolFolder(config.spool.directory, config.spool.reserve)
     folder.drop()
     bus = Bus()
@@ -58,13 +69,18 @@ async def through_origin(bundle: Bundle, config: Config, transport: Transport) -
         config.hold,
         lambda _percent, _step: None,
     )
-    await installer.install(bundle, await installer.inspect(bundle), "B")
+    seen = await installer.inspect(bundle)
+    with measured() as cost:
+        await installer.install(bundle, seen, "B")
     await bus.close()
+    return cost
 
 
-def with_rauc(*arguments: str) -> None:
+def with_rauc(*arguments: str) -> dict[str, float]:
     """As RAUC does it."""
-    subprocess.run(["rauc", "install", *arguments], check=True, stdout=subprocess.DEVNULL)
+    with measured() as cost:
+        subprocess.run(["rauc", "install", *arguments], check=True, stdout=subprocess.DEVNULL)
+    return cost
 
 
 def fetched(bundle: Bundle, authorization: str) -> str:
@@ -78,22 +94,18 @@ def fetched(bundle: Bundle, authorization: str) -> str:
 
 def main(way: str) -> None:
     """Install once and print the cost as JSON."""
-    places = Places()
-    config = load(places.policy, places.device)
+    config = load(USUAL.policy, USUAL.device)
     authorization = config.device.authorization
     transport = Transport(Identity(config.server.address.site, authorization))
     bundle = asyncio.run(offered(config, transport))
-    if way == "file":
-        fetched(bundle, authorization)
-    started, used = time.monotonic(), busy()
     match way:
         case "direct":
-            with_rauc("--http-header", f"Authorization: {authorization}", bundle.url)
+            cost = with_rauc("--http-header", f"Authorization: {authorization}", bundle.url)
         case "origin":
-            asyncio.run(through_origin(bundle, config, transport))
+            cost = asyncio.run(through_origin(bundle, config, transport))
         case _:
-            with_rauc(str(FILE))
-    print(json.dumps({"wall": time.monotonic() - started, "cpu": busy() - used}))
+            cost = with_rauc(fetched(bundle, authorization))
+    print(json.dumps(cost))
 
 
 main(sys.argv[1])
