@@ -44,7 +44,7 @@ async def failed_trial(slot: str, told: Container[str]) -> tuple[str, tuple[str,
     found = trial(await _asked("--output=json", fields, "--lines=20", f"_SYSTEMD_UNIT={TRIAL}"))
     if found is None or found.slot != slot or found.boot in told:
         return "", ()
-    fields = "--output-fields=MESSAGE,MESSAGE_ID,SYSLOG_IDENTIFIER"
+    fields = "--output-fields=MESSAGE,MESSAGE_ID,SYSLOG_IDENTIFIER,_COMM"
     match = f"_BOOT_ID={found.boot.replace('-', '')}"
     said = await _asked("--output=json", fields, f"--lines={ENOUGH}", match)
     return found.boot, last_words(said)

@@ -3,9 +3,9 @@
 The input is what ``journalctl --output=json`` says, one object a line, oldest first (systemd's
 JOURNAL_EXPORT_FORMATS, "Journal JSON Format").
 
-An orderly shutdown says ten times as much as the failure that led to it. So the story ends where
-the shutdown begins, and that units started and stopped as they should is left out. What was about
-to start when all ended stays: it may be what hung.
+What follows a failure says ten times as much as the failure. So the story ends where the agent
+begins to roll back, or the shutdown begins, and that units started and stopped as they should is
+left out. What was about to start when all ended stays: it may be what hung.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
+
+from flipside_agent.states import Status
 
 _SHUTDOWN: Final = "98268866d1d54a499c4e98921d93bc40"
 """sd-messages.h: logind was asked to end this boot, and does."""
@@ -27,6 +29,8 @@ _ROUTINE: Final = frozenset(
     }
 )
 """sd-messages.h: a unit did as it should."""
+_GIVEN_UP: Final = ("flipside-agent", f"flipside: {Status.ROLLING_BACK}")
+"""Who says so, and how it begins."""
 _SLOT: Final = re.compile(r"\brauc\.slot=(\w+)")
 
 Message = Mapping[str, Any]  # parsed JSON: every member is looked at before it is used
@@ -62,8 +66,11 @@ def _lines(messages: Iterable[Message]) -> Iterator[str]:
         if about == _SHUTDOWN:
             return
         said = _text(message, "MESSAGE").strip()
+        who = _text(message, "SYSLOG_IDENTIFIER") or _text(message, "_COMM") or "unknown"
+        if (who, said[: len(_GIVEN_UP[1])]) == _GIVEN_UP:
+            return
         if said and about not in _ROUTINE:
-            yield f"{_text(message, 'SYSLOG_IDENTIFIER') or 'unknown'}: {said}"
+            yield f"{who}: {said}"
 
 
 def _messages(output: str) -> Iterator[Message]:

@@ -40,6 +40,21 @@ def test_a_boot_that_was_ended_in_order_is_told_up_to_its_end() -> None:
     )
 
 
+def test_a_trial_that_the_agent_gave_up_is_told_up_to_there() -> None:
+    journal = (
+        said("flipside: health check probe failed: no pulse", "flipside-agent")
+        + said("flipside: rolling back: 2 in slot B", "flipside-agent")
+        + said("Marked slot rootfs.1 as bad", "rauc")
+        + said("flipside: rebooting: to go back to slot A", "flipside-agent")
+    )
+    assert last_words(journal) == ("flipside-agent: flipside: health check probe failed: no pulse",)
+
+
+def test_nobody_else_ends_the_story() -> None:
+    journal = said("flipside: rolling back", "pump") + said("and on", "pump")
+    assert len(last_words(journal)) == 2
+
+
 def test_what_was_about_to_start_when_all_ended_is_told() -> None:
     journal = (
         said("Starting good.service - Good...", about=STARTING)
@@ -58,7 +73,8 @@ def test_empty_lines_and_half_lines_are_left_out() -> None:
     assert last_words("") == ()
 
 
-def test_who_does_not_say_its_name_is_unknown() -> None:
+def test_who_does_not_say_its_name_has_that_of_its_program() -> None:
+    assert last_words('{"MESSAGE":"hello","_COMM":"rauc"}\n') == ("rauc: hello",)
     assert last_words('{"MESSAGE":"hello"}\n') == ("unknown: hello",)
 
 
