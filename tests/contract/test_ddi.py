@@ -194,7 +194,7 @@ def test_the_same_over_tls_with_an_authority_of_our_own(desk: Desk, tmp_path: Pa
         url = f"https://127.0.0.1:{server.port}"
         update = _update(_do(desk.client(url, token, ca=ours.certificate).poll()))
         assert update.bundle.url.startswith(url)
-        with pytest.raises(OperatorError, match="not to be trusted"):
+        with pytest.raises(ServerError, match="not to be trusted"):
             _do(desk.client(url, token, ca=theirs.certificate).poll())
         transport = Transport(
             Identity(_address(url).site, f"TargetToken {token}", ours.certificate)
