@@ -15,7 +15,7 @@ import pytest
 
 from flipside_agent.address import Address, address_of
 from flipside_agent.ddi import PollLimits, base_path
-from flipside_agent.errors import NetworkError, OperatorError
+from flipside_agent.errors import NetworkError, OperatorError, ServerError
 from flipside_agent.hawkbit import Hawkbit
 from flipside_agent.installer import BundleInstaller
 from flipside_agent.ports import Poll
