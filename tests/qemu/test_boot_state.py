@@ -47,7 +47,7 @@ def settled(_in_slot_b: Flight) -> Flight:
     return _in_slot_b
 
 
-@pytest.mark.parametrize("file", [BOOT_ENV, COMMIT_ENV])
+@pytest.mark.parametrize("file", [BOOT_ENV, COMMIT_ENV], ids=["boot.env", "commit.env"])
 @pytest.mark.parametrize(
     "how",
     [
@@ -72,7 +72,7 @@ def test_a_damaged_file_leads_to_the_good_slot_and_is_mended(
     settled.good_update()
 
 
-@pytest.mark.parametrize("file", [BOOT_ENV, COMMIT_ENV])
+@pytest.mark.parametrize("file", [BOOT_ENV, COMMIT_ENV], ids=["boot.env", "commit.env"])
 def test_the_second_sector_means_nothing_and_is_mended_in_silence(
     settled: Flight, file: str
 ) -> None:
