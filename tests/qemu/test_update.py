@@ -43,3 +43,12 @@ def test_a_good_update_lands_and_a_sick_one_is_rolled_back_with_its_reason(
     assert (flight.version(), flight.device.booted_slot()) == ("2", "B")
     bad = json.loads(shell.check("flipside-bootctl status --json"))["slots"]["A"]
     assert bad == {"left": 0, "confirmed": False}
+
+    as_agent = "setpriv --reuid flipside --regid flipside --clear-groups"
+    landed, returned = json.loads(shell.check(f"{as_agent} flipside-agent history --json"))
+    way = ("verdict", "from", "version", "slot", "check")
+    assert [landed[key] for key in way] == ["success", "1", "2", "B", ""]
+    assert [returned[key] for key in way] == ["failure", "2", "4", "A", "required/pump-answers"]
+    assert returned["reason"] in sick.last_words
+    assert landed["journal"] == []
+    assert "pump-answers: the pump does not answer" in returned["journal"]
