@@ -1,13 +1,14 @@
-"""Reads what is on a disk after a power cut, with the tools that a device would read it with.
+"""Reads what is on a disk after a power cut, as those would read it who do so in the next boot.
 
-The boot partition through mtools, and the data partition as the next boot does: mended by the
-device's own script, which plays back the file system's journal, and then read.
+The boot partition as GRUB does, and the data partition as the device does: mended by its own
+script, which plays back the file system's journal, and then read.
 Two cuts that leave a partition with the same content, by its fingerprint, are read once.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
 import subprocess
 import tempfile
@@ -16,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from flipside_qemu import disk, guest, sparse
+from flipside_qemu import disk, fat, guest, sparse
 from flipside_qemu.aftermath import HISTORY, IDENTITY, JOURNAL, STATUS, Content, Remains
-from flipside_qemu.errors import HostError
+from flipside_qemu.fat import UnreadableFat
 from flipside_qemu.fingerprint import Fingerprints, Stretch
 from flipside_qemu.toolbox import Toolbox
 
@@ -59,14 +60,16 @@ class Reader:
         return Content.NEW if fingerprint == self.shipped else Content.HALF
 
     def _read_boot(self, image: Path) -> Mapping[str, bytes]:
-        where = f"{image}@@{disk.offset_of('esp')}"
-        with tempfile.TemporaryDirectory(dir=image.parent) as name:
+        with image.open("rb") as disk:
+
+            def read(place: int, length: int) -> bytes:
+                return os.pread(disk.fileno(), length, STRETCHES["esp"].start + place)
+
             try:
-                self.toolbox.run("mcopy", "-s", "-n", "-i", where, "::/", name)
-            except HostError:
-                return {}  # no boot loader would read it either
-            files = (path for path in sorted(Path(name).rglob("*")) if path.is_file())
-            return {path.relative_to(name).as_posix(): _told(path.read_bytes()) for path in files}
+                files = fat.opened(read).files()
+            except UnreadableFat:
+                return {}
+        return {path: _told(content) for path, content in files.items()}
 
     def _read_data(self, image: Path) -> Mapping[str, bytes] | None:
         stretch = STRETCHES["data"]

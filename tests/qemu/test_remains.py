@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from flipside_qemu import sparse
+from flipside_bootctl import grubenv
+from flipside_qemu import fat, sparse
 from flipside_qemu.aftermath import IDENTITY, Content, Remains
-from flipside_qemu.counted_grub import CountedGrub
+from flipside_qemu.counted_grub import STATES, CountedGrub
 from flipside_qemu.fingerprint import Fingerprints
 from flipside_qemu.remains import STRETCHES, Reader
 from flipside_qemu.workshop import Workshop
@@ -51,7 +52,7 @@ def after(new_disk: Path, shop: Workshop, tmp_path: Path) -> Damage:
 
 def test_a_whole_disk(after: Damage) -> None:
     found = after("data", 0, b"")
-    assert {"EFI/BOOT/BOOTX64.EFI", "flipside/grub.cfg"} < set(found.boot)
+    assert {"efi/boot/bootx64.efi", "flipside/grub.cfg"} < set(found.boot)
     assert CountedGrub().attempts(found.boot)[0] == ("A", False)
     assert found.slots == {"A": Content.OLD, "B": Content.OLD}
     assert found.data == {IDENTITY: b"unit-1"}
@@ -59,6 +60,16 @@ def test_a_whole_disk(after: Damage) -> None:
 
 def test_a_boot_partition_that_nobody_can_read_is_empty(after: Damage) -> None:
     assert after("esp", 0, bytes(SECTOR)).boot == {}
+
+
+def test_a_file_of_one_cluster_is_read_without_the_allocation_table_as_grub_does(
+    after: Damage, new_disk: Path
+) -> None:
+    content = new_disk.read_bytes()[STRETCHES["esp"].start : STRETCHES["esp"].end]
+    system = fat.opened(lambda place, length: content[place : place + length])
+    found = after("esp", system.table, bytes(system.root - system.table)).boot
+    assert grubenv.decode(found[STATES])["primary"] == "A"
+    assert "efi/boot/bootx64.efi" not in found
 
 
 def test_a_torn_superblock_is_mended_as_the_device_mends_it(after: Damage) -> None:
