@@ -9,14 +9,17 @@ does the same. Long names are skipped; every file has a short one, and their cas
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from flipside_qemu.errors import GuestError
 
 _GEOMETRY = struct.Struct("<11xHBHBHHxHxxxxxxxxI")
 _ENTRY = struct.Struct("<8s3sB14xHI")
-_DIRECTORY, _VOLUME, _LONG_NAME = 0x10, 0x08, 0x0F
+_DIRECTORY = 0x10
+_VOLUME = 0x08
+"""The name of the volume, and, with other bits, a piece of a long name."""
 _END, _FREE = b"\0", b"\xe5"
 _DEPTH = 8
 """Directories within each other, at most: a damaged one may contain itself."""
@@ -44,16 +47,17 @@ class Fat16:
 
     def files(self) -> dict[str, bytes]:
         """Every file that can be read, by its path in lower case."""
-        return dict(self._walk(self.read(self.root, self.root_length), "", _DEPTH))
+        return dict(self._walk([self.read(self.root, self.root_length)], "", _DEPTH))
 
-    def _walk(self, directory: bytes, path: str, depth: int) -> Iterator[tuple[str, bytes]]:
+    def _walk(
+        self, directory: Iterable[bytes], path: str, depth: int
+    ) -> Iterator[tuple[str, bytes]]:
         for name, attributes, first, size in _entries(directory):
             try:
                 if not attributes & _DIRECTORY:
                     yield path + name, self._content(first, size)
                 elif depth:
-                    content = b"".join(self._chain(first))
-                    yield from self._walk(content, f"{path}{name}/", depth - 1)
+                    yield from self._walk(self._chain(first), f"{path}{name}/", depth - 1)
             except UnreadableFat:
                 continue  # GRUB cannot read this one either, and reads the others
 
@@ -88,13 +92,14 @@ def opened(read: Read) -> Fat16:
     return Fat16(read, table, root, length, root + length, per_cluster * sector)
 
 
-def _entries(directory: bytes) -> Iterator[tuple[str, int, int, int]]:
-    """Name, attributes, first cluster and size of what is in a directory."""
-    for place in range(0, len(directory) - _ENTRY.size + 1, _ENTRY.size):
-        name, suffix, attributes, first, size = _ENTRY.unpack_from(directory, place)
+def _entries(directory: Iterable[bytes]) -> Iterator[tuple[str, int, int, int]]:
+    """Name, attributes, first cluster and size of what is in a directory, up to its end."""
+    for name, suffix, attributes, first, size in chain.from_iterable(
+        map(_ENTRY.iter_unpack, directory)
+    ):
         if name.startswith(_END):
             return
-        if name.startswith((_FREE, b".")) or attributes == _LONG_NAME or attributes & _VOLUME:
+        if name.startswith((_FREE, b".")) or attributes & _VOLUME:
             continue
         words = (part.decode("ascii", "replace").strip().lower() for part in (name, suffix))
         yield ".".join(word for word in words if word), attributes, first, size
