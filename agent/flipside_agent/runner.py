@@ -5,7 +5,7 @@ from __future__ import annotations
 from flipside_agent.boot import Boot
 from flipside_agent.commands import Command
 from flipside_agent.errors import AgentError
-from flipside_agent.events import Booted, Event, Restarted
+from flipside_agent.events import Booted, Event, Offered, Restarted
 from flipside_agent.journal import Journal, MemoryPages
 from flipside_agent.machine import pending, step
 from flipside_agent.record import FORMAT, Record, format_for
@@ -54,9 +54,19 @@ class Runner:
         self.take(Booted(self._boot))
 
     def take(self, event: Event) -> None:
-        """Let an event happen. A state that stays as it is costs no write."""
+        """Let an event happen. A state that stays as it is costs no write.
+
+        An offer that cannot be written down is not taken, and no later one either.
+        """
         state = step(self.state, event)
-        if state != self.state:
-            self._format = format_for(state, self._format)
+        if state == self.state:
+            return
+        self._format = format_for(state, self._format)
+        try:
             self._journal.save(Record(state, self._boot.id, self._format))
+        except AgentError as error:
+            if not isinstance(event, Offered):
+                raise
+            self.unwritten = str(error)
+        else:
             self.state = state

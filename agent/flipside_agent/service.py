@@ -150,6 +150,7 @@ class Service:
         update = Update(offer.action, NO_BUNDLE, base=self._boot.slot, target=self._boot.other)
         outcome = Outcome(Verdict.FAILURE, f"refused: {self._runner.unwritten}")
         await self._ports.server.report(update, outcome)
+        await self._introduce()
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Failed):

@@ -372,7 +372,21 @@ def test_a_confirmed_slot_without_a_journal_is_kept_and_updates_are_refused() ->
     assert {outcome for _, outcome in stage.reports} == {
         Outcome(Verdict.FAILURE, "refused: the disk is gone")
     }
-    assert stage.attributes == [{"board": "qemu", "trouble": "the disk is gone"}]
+    assert {seen["trouble"] for seen in stage.attributes} == {"the disk is gone"}
+    assert not stage.times("inspect")
+
+
+def test_a_disk_that_wears_out_at_an_offer_is_told_and_the_offer_refused() -> None:
+    class Worn(Stage):
+        def write(self, number: int, raw: bytes) -> None:
+            raise DeviceError("the disk is gone")
+
+    stage = Worn(BASE, poll_says=offers, until=lambda stage: bool(stage.reports))
+    stage.play()
+    assert {outcome for _, outcome in stage.reports} == {
+        Outcome(Verdict.FAILURE, "refused: the disk is gone")
+    }
+    assert {seen["trouble"] for seen in stage.attributes} == {"the disk is gone"}
     assert not stage.times("inspect")
 
 
