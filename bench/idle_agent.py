@@ -22,6 +22,7 @@ from flipside_qemu.update_server import UpdateServer, free_port
 from flipside_qemu.workshop import TARGET
 
 SLEEPER = "python3 -I -c 'import asyncio, time; time.sleep(100000)' > /dev/null 2>&1 & echo $!"
+"""A bare interpreter to compare with: it outlives the measurement, and ends with the device."""
 
 
 def main(seconds: int) -> None:

@@ -123,6 +123,7 @@ class _Print(NamedTuple):
         return self.raw[number * SIZE : (number + 1) * SIZE]
 
     def write(self, number: int, raw: bytes) -> None:
+        # Foretelling only reads; a write would be a bug of ours.
         raise NotImplementedError(number, raw)
 
 
