@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from functools import partial
 from flipside_agent import ddi, deployment, feedback
 from flipside_agent.address import Address
 from flipside_agent.errors import NetworkError, OperatorError, UpdateError
-from flipside_agent.ports import Poll
+from flipside_agent.ports import Poll, Refusal
 from flipside_agent.transport import Answer, Link, Transport, check_status, read_whole
 from flipside_agent.update import Offer, Outcome, Update, Verdict
 from flipside_agent.worker import in_thread
@@ -29,8 +28,6 @@ _GONE = (404, 410)
 
 _NOT_CANCELING = (*_GONE, 405)
 
-log = logging.getLogger(__name__)
-
 
 class Hawkbit:
     """Asks the server for work and tells it how the work ended."""
@@ -42,7 +39,7 @@ class Hawkbit:
         self._told: Counter[str] = Counter()
 
     async def poll(self) -> Poll:
-        """Ask for work; a deployment that cannot be taken is refused towards the server here."""
+        """Ask for work; what makes no sense is an error of the server, or a refused deployment."""
         answer = await self._exchange("GET", "", None)
         if answer.status == 404:
             raise OperatorError(
@@ -50,14 +47,16 @@ class Hawkbit:
                 " check server.url, server.tenant and device.controller_id"
             )
         root = ddi.root_of(self._document(answer, "the poll"), self._limits)
+        offer = await self._offer(root) if root.deployment else None
         return Poll(
             sleep=root.sleep,
-            offer=await self._offer(root) if root.deployment else None,
+            offer=offer if isinstance(offer, Offer) else None,
+            refused=offer if isinstance(offer, Refusal) else None,
             cancel=await self._cancel(root.cancel) if root.cancel else "",
             wants_attributes=root.wants_attributes,
         )
 
-    async def _offer(self, root: ddi.Root) -> Offer | None:
+    async def _offer(self, root: ddi.Root) -> Offer | Refusal | None:
         answer = await self._exchange("GET", ddi.deployment_path(root), None)
         if answer.status in _GONE:
             return None
@@ -65,9 +64,7 @@ class Hawkbit:
         try:
             return deployment.offer_of(document, root.deployment, self._base.site)
         except UpdateError as error:
-            log.warning("action %s is refused: %s", root.deployment, error)
-            await self._close(root.deployment, Outcome(Verdict.FAILURE, str(error)))
-            return None
+            return Refusal(root.deployment, str(error))
 
     async def _cancel(self, action: str) -> str:
         answer = await self._exchange("GET", ddi.cancel_path(action), None)
@@ -77,10 +74,7 @@ class Hawkbit:
 
     async def report(self, update: Update, outcome: Outcome) -> None:
         """Tell how an update ended; that the server no longer wants to know is fine."""
-        await self._close(update.action, outcome)
-
-    async def _close(self, action: str, outcome: Outcome) -> None:
-        body = feedback.result(outcome)
+        action, body = update.action, feedback.result(outcome)
         if outcome.verdict is Verdict.CANCELED:
             await self._tell("POST", ddi.cancel_path(action, "/feedback"), body, *_NOT_CANCELING)
         else:

@@ -88,7 +88,7 @@ class Payment:
                 await self.installer.mark_bad(slot)
                 return MarkedBad()
             case Report():
-                await self._report(command)
+                await self.report(command)
                 return Reported()
         assert_never(command)
 
@@ -101,7 +101,8 @@ class Payment:
         await asyncio.sleep(GOING_DOWN)
         raise DeviceError(f"the device is still up {GOING_DOWN:.0f} s after it was asked to reboot")
 
-    async def _report(self, command: Report) -> None:
+    async def report(self, command: Report) -> None:
+        """Write down and tell how an update ended."""
         await self._note(command)
         # A trial that was begun by hand has no action: nobody waits for its result.
         if command.update.action:

@@ -31,12 +31,23 @@ class Installer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A deployment that is not even begun, and why."""
+
+    action: str
+    reason: str
+    """One sentence."""
+
+
+@dataclass(frozen=True, slots=True)
 class Poll:
     """One answer of the update server."""
 
     sleep: float
     """Seconds until the next poll, already clamped."""
     offer: Offer | None = None
+    refused: Refusal | None = None
+    """Stands in for an offer that makes no sense."""
     cancel: str = ""
     """Id of the action that the server wants cancelled; empty if none."""
     wants_attributes: bool = False

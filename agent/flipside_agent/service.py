@@ -12,14 +12,14 @@ from typing import Final, NoReturn
 from flipside_agent.backoff import delays
 from flipside_agent.boot import Boot
 from flipside_agent.cancellation import answer
-from flipside_agent.commands import Command
+from flipside_agent.commands import Command, Report
 from flipside_agent.contact import Errand, Line
 from flipside_agent.events import CancelRequested, Event, Failed, Offered, Unhealthy
 from flipside_agent.herald import Herald
 from flipside_agent.payment import Payment
-from flipside_agent.ports import Notifier, Poll, Server
+from flipside_agent.ports import Notifier, Poll, Refusal, Server
 from flipside_agent.runner import Runner
-from flipside_agent.update import NO_BUNDLE, Offer, Outcome, Update, Verdict
+from flipside_agent.update import NO_BUNDLE, Outcome, Update, Verdict
 
 FIRST: Final = 2.0
 LONGEST: Final = 300.0
@@ -128,7 +128,11 @@ class Service:
         if poll.wants_attributes or not self._is_introduced:
             errands.append(self._introduce)
         if poll.offer and self._runner.unwritten:
-            errands.append(partial(self._refuse, poll.offer))
+            # No update is begun that a power cut would make us forget.
+            refusal = Refusal(poll.offer.action, f"refused: {self._runner.unwritten}")
+            errands += [partial(self._refuse, refusal), self._introduce]
+        elif poll.refused:
+            errands.append(partial(self._refuse, poll.refused))
         elif poll.offer:
             here = self._boot
             self._take(Offered(poll.offer, here.slot, here.other, here.version))
@@ -145,12 +149,13 @@ class Service:
         await self._ports.server.send_attributes({**self._attributes, "trouble": trouble})
         self._is_introduced = True
 
-    async def _refuse(self, offer: Offer) -> None:
-        """Begin no update that a power cut would make us forget."""
-        update = Update(offer.action, NO_BUNDLE, base=self._boot.slot, target=self._boot.other)
-        outcome = Outcome(Verdict.FAILURE, f"refused: {self._runner.unwritten}")
-        await self._ports.server.report(update, outcome)
-        await self._introduce()
+    async def _refuse(self, refusal: Refusal) -> None:
+        """Write down and tell that a deployment is not begun."""
+        log.warning("action %s is refused: %s", refusal.action, refusal.reason)
+        here = self._boot
+        update = Update(refusal.action, NO_BUNDLE, here.slot, here.other, here.version)
+        outcome = Outcome(Verdict.FAILURE, refusal.reason)
+        await self._ports.payment.report(Report(update, outcome))
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Failed):

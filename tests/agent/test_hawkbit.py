@@ -125,29 +125,14 @@ def test_what_was_withdrawn_between_two_requests_is_nothing(
     assert _do(server.poll()) == Poll(sleep=30)
 
 
-def test_what_cannot_be_taken_is_refused_aloud(web: Web, server: Hawkbit) -> None:
+def test_what_cannot_be_taken_is_refused_with_the_reason(web: Web, server: Hawkbit) -> None:
     _polled(web, deploymentBase="deploymentBase/5")
     _deployed(web, size="thirteen")
-    web.say("POST", f"{BASE}/deploymentBase/5/feedback")
-    assert _do(server.poll()) == Poll(sleep=30)
-    told: Any = web.asked(f"{BASE}/deploymentBase/5/feedback", "POST")[0].document
-    assert told["status"]["execution"] == "closed"
-    assert told["status"]["result"] == {"finished": "failure"}
-    assert "size thirteen" in told["status"]["details"][0]
-
-
-def test_a_refusal_that_could_not_be_told_is_told_at_the_next_poll(
-    web: Web, server: Hawkbit
-) -> None:
-    _polled(web, deploymentBase="deploymentBase/5")
-    _deployed(web, size=0)
-    feedback = f"{BASE}/deploymentBase/5/feedback"
-    web.answers["POST", feedback] = Said(503)
-    with pytest.raises(Unavailable):
-        _do(server.poll())
-    web.answers["POST", feedback] = Said(200)
-    assert _do(server.poll()) == Poll(sleep=30)
-    assert len(web.asked(feedback, "POST")) == 2
+    poll = _do(server.poll())
+    assert poll.offer is None
+    assert poll.refused
+    assert poll.refused.action == "5"
+    assert "size thirteen" in poll.refused.reason
 
 
 def test_a_report(web: Web, server: Hawkbit) -> None:

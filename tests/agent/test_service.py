@@ -16,7 +16,7 @@ from flipside_agent.errors import DeviceError, NetworkError
 from flipside_agent.herald import Herald
 from flipside_agent.journal import Journal
 from flipside_agent.payment import Payment
-from flipside_agent.ports import Poll
+from flipside_agent.ports import Poll, Refusal
 from flipside_agent.record import Record
 from flipside_agent.runner import Runner
 from flipside_agent.service import Ports, Service
@@ -60,6 +60,7 @@ class Stage:
     writes: int = 0
     calls: list[tuple[float, str]] = field(default_factory=list)
     reports: list[tuple[float, Outcome]] = field(default_factory=list)
+    noted: list[Outcome] = field(default_factory=list)
     answers: list[tuple[str, bool, str]] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     attributes: list[dict[str, str]] = field(default_factory=list)
@@ -104,7 +105,7 @@ class Stage:
         self.reports.append((self._now(), outcome))
 
     async def note(self, update: Update, outcome: Outcome) -> None:
-        pass
+        self.noted.append(outcome)
 
     async def progress(self, action: str, sentence: str) -> None:
         self.told.append(f"{action}: {sentence}")
@@ -388,6 +389,37 @@ def test_a_disk_that_wears_out_at_an_offer_is_told_and_the_offer_refused() -> No
     }
     assert {seen["trouble"] for seen in stage.attributes} == {"the disk is gone"}
     assert not stage.times("inspect")
+
+
+def test_a_deployment_that_makes_no_sense_is_written_down_and_told() -> None:
+    stage = Stage(
+        BASE,
+        poll_says=lambda _now: Poll(60, refused=Refusal("7", "it has no size")),
+        until=lambda stage: len(stage.reports) == 2,  # the server has not closed it
+    )
+    stage.play()
+    refused = Outcome(Verdict.FAILURE, "it has no size")
+    assert [outcome for _, outcome in stage.reports] == [refused] * 2
+    assert stage.noted == [refused] * 2
+    assert stage.writes == 0
+    assert isinstance(stage.state, Idle)
+
+
+def test_a_refusal_that_could_not_be_told_is_told_at_the_next_poll() -> None:
+    class Deaf(Stage):
+        async def report(self, update: Update, outcome: Outcome) -> None:
+            if len(self.noted) == 1:
+                raise NetworkError("the server is busy")
+            await super().report(update, outcome)
+
+    stage = Deaf(
+        BASE,
+        poll_says=lambda _now: Poll(60, refused=Refusal("7", "it has no size")),
+        until=lambda stage: bool(stage.reports),
+    )
+    stage.play()
+    assert stage.times("poll") == [0, 60]
+    assert stage.times("report") == [60]
 
 
 def test_a_story_that_cannot_be_written_on_waits() -> None:

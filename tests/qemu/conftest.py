@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,12 +17,10 @@ from flipside_qemu.update_server import UpdateServer, free_port
 from flipside_qemu.workbench import Workbench
 from flipside_qemu.workshop import TARGET, Workshop
 from models.flight import Flight
+from models.hangar import Hangar
 
 UUID = "f11b51de-0000-4000-8000-00000000d0d0"
 NewDevice = Callable[..., Device]
-AT_REST = (
-    "until journalctl -b -u flipside-agent -o cat | grep -q 'flipside: idle'; do sleep 1; done"
-)
 
 
 @pytest.fixture(scope="session")
@@ -79,27 +77,25 @@ def flight(shop: Workshop, server: UpdateServer, new_device: NewDevice) -> Fligh
 @pytest.fixture(scope="module")
 def _hangar(
     shop: Workshop, qemu: Emulator, bench: Workbench, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Flight]:
-    """One device and one server for all tests of a module; kept at the moment of its first rest."""
-    place = tmp_path_factory.mktemp("hangar")
-    server = UpdateServer(place / "server", free_port())
-    server.start()
-    disk = shop.disk("1", place / "disk", provision(server))
-    machine = Machine(disk.image, disk.variables, uuid=UUID, serial=TARGET)
-    machine = kvm.accelerated(machine, qemu, bench.cache)
-    with device.fresh(machine, qemu, place / "device") as unit:
-        unit.boot()
-        unit.shell.check(AT_REST, within=120)
-        unit.snapshot("ready")
-        yield Flight(shop, server, unit)
-    server.stop()
+) -> Iterator[Hangar]:
+    @contextmanager
+    def built() -> Iterator[Flight]:
+        place = tmp_path_factory.mktemp("hangar")
+        server = UpdateServer(place / "server", free_port())
+        server.start()
+        disk = shop.disk("1", place / "disk", provision(server))
+        machine = Machine(disk.image, disk.variables, uuid=UUID, serial=TARGET)
+        machine = kvm.accelerated(machine, qemu, bench.cache)
+        with device.fresh(machine, qemu, place / "device") as unit:
+            yield Flight(shop, server, unit)
+        server.stop()
+
+    hangar = Hangar(built)
+    yield hangar
+    hangar.close()
 
 
 @pytest.fixture
-def ready_flight(_hangar: Flight) -> Flight:
-    """A device that runs version 1 from slot A, is confirmed and knows its server.
-
-    It is put back to that moment for each test: a second instead of a boot.
-    """
-    _hangar.device.restore("ready")
-    return _hangar
+def ready_flight(request: pytest.FixtureRequest, _hangar: Hangar) -> Flight:
+    """A device that runs version 1 from slot A, is confirmed and knows its server."""
+    return _hangar.ready(request.session.testsfailed)
