@@ -6,10 +6,10 @@ left out: so a newer server reads what an older one kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 R = TypeVar("R")
@@ -48,7 +48,19 @@ def _readers(kind: type) -> dict[str, Reader]:
     return {name: _reader(hints[name]) for name in _names(kind)}
 
 
+@lru_cache(maxsize=1024)
+def _shared(text: str) -> str:
+    """The same text as the one met before: a fleet has few names of attributes and versions."""
+    return text
+
+
+def _texts(texts: dict[str, Any]) -> dict[str, Any]:
+    return {_shared(key): _shared(value) for key, value in texts.items()}
+
+
 def _reader(hint: Any) -> Reader:
+    if hint == Mapping[str, str]:
+        return _texts
     if get_origin(hint) is tuple:
         inner = _reader(get_args(hint)[0])
         return lambda values: tuple(inner(one) for one in values)

@@ -1,230 +1,203 @@
 """A TinyDB storage that appends: what was acknowledged survives kill -9 and a power cut.
 
 TinyDB's own JSONStorage overwrites its file in place and costs more with every document.
-Here one file holds everything, a line for each write: CRC-32, a space, JSON, a line feed.
-A line is a list of changes ``[table, id, document]`` that count together or not at all.
-It is flushed to the disk before the write returns, so a cut can damage the last line only,
-and that one was never acknowledged: it is dropped on opening.
-Damage anywhere else is no power cut's work and is refused.
-When most lines are outdated, the file is rewritten beside itself and renamed into place.
+Here a write is one line at the end of a log (:mod:`flipside_server.log_line`), whatever the size
+of the rest, and threads that wait for the disk share a flush.
+When most lines are outdated, the log is written anew beside itself and renamed into place; the
+others write on meanwhile.
 """
 
 from __future__ import annotations
 
-import errno
-import json
 import logging
 import os
-import re
-import zlib
-from collections.abc import Iterator
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tinydb.storages import Storage
 
-from flipside_server.errors import StorageError, StorageFullError
+from flipside_server.catalog import Catalog, Indexed
+from flipside_server.compaction import NewLog, compact
+from flipside_server.errors import StorageError
+from flipside_server.index_file import keep_index
+from flipside_server.log_file import LogFile, Mark, flush_directory
+from flipside_server.log_line import Change, Document
+from flipside_server.recovery import recovered
+from flipside_server.schema import CURRENT
 
-Document = dict[str, Any]
-Tables = dict[str, dict[str, Document]]
-Change = tuple[str, str, Document]
+Tables = Mapping[str, Mapping[str, Document]]
 
-SCHEMA = 1
-_HEADER = {"flipside-server": SCHEMA}
 _SLACK = 10_000
-"""Outdated changes that never cause a rewrite, so that a small file is left alone."""
-_BEGINNING = re.compile(rb"(?=[0-9a-f]{8} \[)")
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Outdated changes that never cause a rewrite, so that a small log is left alone."""
+_STEP = 10_000
+"""Changes after which the index is written anew: what a start has to read line by line."""
 _log = logging.getLogger(__name__)
 
 
-class LogStorage(Storage):
-    """The tables in memory, every change of them on disk first."""
+class Rows(Mapping[str, Document]):
+    """A table as TinyDB wants it: documents by the text of their id, read when asked for."""
 
-    def __init__(self, path: Path, file: int, tables: Tables, size: int, changes: int) -> None:
-        self._path = path
-        self._file = file
-        self._tables = tables
-        self._size = size
-        self._changes = changes
-        self._sound = True
+    def __init__(self, storage: LogStorage, table: str) -> None:
+        self._storage = storage
+        self._table = table
+
+    def __getitem__(self, key: str) -> Document:
+        found = self._storage.document(self._table, int(key))
+        if found is None:
+            raise KeyError(key)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (str(key) for key in self._storage.keys(self._table))
+
+    def __len__(self) -> int:
+        return len(self._storage.keys(self._table))
+
+
+class LogStorage(Storage):
+    """The places of all rows in memory, the rows themselves in a log."""
+
+    def __init__(self, log: LogFile, catalog: Catalog) -> None:
+        self._log = log
+        self._catalog = catalog
+        self._indexed_at = catalog.changes
+        self._keeper: threading.Thread | None = None
 
     @classmethod
-    def open(cls, path: Path) -> LogStorage:
+    def open(cls, path: Path, indexed: Indexed | None = None) -> LogStorage:
         """The storage in this file, which is made if it does not exist."""
         try:
             if not path.exists():
-                os.close(_rewrite(path, {}))
-                _flush_directory(path.parent)
-            file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-            tables, size, changes = _load(path)
-            if size < os.fstat(file).st_size:
-                _log.warning("dropped a torn, unacknowledged write at the end of %s", path)
-                os.ftruncate(file, size)
-                os.fsync(file)
+                begin(path)
+            found = recovered(path, indexed or {})
         except OSError as error:
             raise StorageError(f"cannot open {path}: {error.strerror}") from error
-        return cls(path, file, tables, size, changes)
+        storage = cls(LogFile(path, found.extent), found.catalog)
+        if found.extent.schema != CURRENT:
+            storage._migrate(found.extent.schema)
+        return storage
 
-    def read(self) -> Tables:
-        """The live tables; only ``append`` and ``write`` may change them."""
-        return self._tables
-
-    def append(self, changes: list[Change]) -> None:
-        """Make these changes, all or none; on return they are on the disk."""
-        if not self._sound:
-            raise StorageError(f"{self._path} failed earlier: restart the server to read it anew")
-        line = _line(changes)
-        self._put(line)
-        self._size += len(line)
-        _apply(self._tables, changes)
-        self._changes += len(changes)
-        if self._changes > _SLACK + 2 * sum(len(table) for table in self._tables.values()):
-            self._compact()
+    def read(self) -> dict[str, Any]:
+        """All tables; their documents are read when asked for."""
+        return {table: Rows(self, table) for table in self._catalog.tables()}
 
     def write(self, data: Tables) -> None:
-        """Replace everything; TinyDB's own way, at the cost of the whole file."""
-        file = _rewrite(self._path, data)
-        os.close(self._file)
-        self._file, self._tables = file, data
-        self._size = os.fstat(file).st_size
-        self._changes = sum(len(table) for table in data.values())
-        # Until the new name is on the disk, a cut may bring back the file without later writes.
-        self._sound = False
-        _flush_directory(self._path.parent)
-        self._sound = True
+        """Make everything so; TinyDB's own way, at the cost of reading the whole log."""
+        known: Tables = self.read()
+        changes: list[Change] = []
+        for table in known.keys() | data.keys():
+            old, new = known.get(table, {}), data.get(table, {})
+            changes += [(table, int(key), None) for key in old.keys() - new.keys()]
+            changes += [(table, int(key), new[key]) for key in new if old.get(key) != new[key]]
+        if changes:
+            self.append(changes)
+            self.settle(self.mark())
+
+    def append(self, changes: list[Change]) -> None:
+        """Make these changes, all or none; seen at once, durable after ``settle``."""
+        with self._log.turn:
+            at = self._log.append(changes)
+            self._catalog.apply(changes, at)
+            if self._catalog.changes - self._indexed_at >= _STEP:
+                self._keep_house()
+
+    def mark(self) -> Mark:
+        """Everything that was appended until now."""
+        return self._log.mark()
+
+    def settle(self, mark: Mark) -> None:
+        """Return when everything up to the mark survives a power cut."""
+        self._log.settle(mark)
+
+    @property
+    def sound(self) -> bool:
+        """Whether the disk has kept its word; if not, nothing more is written."""
+        return self._log.sound
+
+    def document(self, table: str, key: int) -> Document | None:
+        """The row with that id, as it is on the disk."""
+        with self._log.turn:
+            at = self._catalog.at(table, key)
+            return self._log.entry(at).document(table, key) if at else None
+
+    def keys(self, table: str) -> list[int]:
+        """The ids in a table, oldest first."""
+        return self._catalog.keys(table)
+
+    def found(self, table: str, field: str, value: object) -> Sequence[int]:
+        """The ids of the rows with that value, oldest first."""
+        return self._catalog.found(table, field, value)
+
+    def last_id(self, table: str) -> int:
+        """The largest id that a row of the table ever had."""
+        return self._catalog.last.get(table, 0)
 
     def close(self) -> None:
-        """Nothing to flush: every write was."""
-        os.close(self._file)
+        """Let go of the file, and leave an index for a quick start."""
+        keeper = self._keeper
+        if keeper is not None:
+            keeper.join()
+        if self.sound and self._catalog.changes != self._indexed_at:
+            self._index()
+        self._log.close()
 
-    def _put(self, line: bytes) -> None:
+    def compact(self) -> None:
+        """Write the log anew without what is outdated."""
         try:
-            _write_at(self._file, line, self._size)
+            compact(self._log, self._catalog)
+        except (OSError, StorageError) as error:
+            # Every acknowledged write is safe: in the old file, or in both.
+            _log.warning("cannot rewrite %s now: %s", self._log.path, error)
+
+    def _migrate(self, schema: int) -> None:
+        path = self._log.path
+        older = path.with_name(f"{path.name}.schema-{schema}")
+        try:
+            older.unlink(missing_ok=True)
+            older.hardlink_to(path)
         except OSError as error:
-            self._take_back()
-            family = StorageFullError if error.errno in _NO_ROOM else StorageError
-            raise family(
-                f"cannot write to {self._path}: {error.strerror}; nothing was changed"
-            ) from error
-        try:
-            os.fdatasync(self._file)
-        except OSError as error:
-            # After a failed flush nobody knows what is on the disk; a second one may lie.
-            self._sound = False
-            raise StorageError(f"cannot flush {self._path}: {error.strerror}") from error
-
-    def _take_back(self) -> None:
-        try:
-            os.ftruncate(self._file, self._size)
-        except OSError:
-            self._sound = False
-
-    def _compact(self) -> None:
-        try:
-            self.write(self._tables)
-        except OSError as error:
-            # The write that led here is safe: in the old file, or in both.
-            self._changes = 0
-            _log.warning("cannot rewrite %s now: %s", self._path, error.strerror)
-
-
-def _line(content: object) -> bytes:
-    text = json.dumps(content, separators=(",", ":")).encode()
-    return b"%08x %s\n" % (zlib.crc32(text), text)
-
-
-def _parsed(line: bytes) -> Any:
-    """What the line says, or None if it is damaged."""
-    crc, _, text = line.removesuffix(b"\n").partition(b" ")
-    if not line.endswith(b"\n") or crc != b"%08x" % zlib.crc32(text):
-        return None
-    return json.loads(text)
-
-
-def _apply(tables: Tables, changes: list[Change]) -> None:
-    for table, key, document in changes:
-        tables.setdefault(table, {})[key] = document
-
-
-def _load(path: Path) -> tuple[Tables, int, int]:
-    tables: Tables = {}
-    size = count = 0
-    with path.open("rb") as file:
-        _check_header(path, header := file.readline())
-        size = len(header)
-        for line in file:
-            changes = _parsed(line)
-            if changes is None:
-                _check_torn(path, size)
-                break
-            _apply(tables, changes)
-            size += len(line)
-            count += len(changes)
-    return tables, size, count
-
-
-def _check_header(path: Path, line: bytes) -> None:
-    header = _parsed(line)
-    if not isinstance(header, dict) or "flipside-server" not in header:
-        raise StorageError(f"{path} is not a store of flipside-server: its first line says not so")
-    if header["flipside-server"] != SCHEMA:
-        raise StorageError(
-            f"{path} has schema {header['flipside-server']}, this server reads {SCHEMA}: "
-            "use the version that wrote it"
-        )
-
-
-def _check_torn(path: Path, offset: int) -> None:
-    with path.open("rb") as file:
-        file.seek(offset)
-        tail = file.read()
-    # Sought at every place, not only after line feeds: a line feed can be what was damaged.
-    for beginning in _BEGINNING.finditer(tail):
-        line = tail[beginning.start() : tail.find(b"\n", beginning.end()) + 1]
-        if _parsed(line) is not None:
+            raise StorageError(f"cannot keep the older {path}: {error.strerror}") from error
+        self.compact()
+        if self._log.extent.schema != CURRENT:
             raise StorageError(
-                f"{path} is damaged at byte {offset}, in the middle, which no power cut does: "
-                "restore it from a backup"
+                f"cannot bring {path} from schema {schema} to {CURRENT}: make room for as much "
+                "again, and start anew"
             )
+        _log.info("brought %s to schema %d; %s is as it was", path, CURRENT, older.name)
+
+    def _keep_house(self) -> None:
+        if self._keeper is None or not self._keeper.is_alive():
+            self._indexed_at = self._catalog.changes
+            self._keeper = threading.Thread(target=self._tidy, name="store")
+            self._keeper.start()
+
+    def _tidy(self) -> None:
+        if self._catalog.changes > _SLACK + 2 * len(self._catalog):
+            self.compact()
+        self._index()
+
+    def _index(self) -> None:
+        try:
+            self.settle(self.mark())
+            with self._log.turn:
+                extent, columns = self._log.extent, self._catalog.columns()
+                mark, self._indexed_at = self.mark(), self._catalog.changes
+            self.settle(mark)
+            keep_index(self._log.path, extent, columns)
+        except (OSError, StorageError) as error:
+            _log.warning("cannot keep the index of %s: %s", self._log.path, error)
 
 
-def _write_at(file: int, data: bytes, offset: int) -> None:
-    done = 0
-    while done < len(data):
-        done += os.pwrite(file, data[done:], offset + done)
-
-
-def _rewrite(path: Path, tables: Tables) -> int:
-    """Put a file with these tables in the place of the old one; the new file, open."""
-    beside = path.with_name(path.name + ".new")
-    file = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+def begin(path: Path) -> None:
+    """Make an empty log."""
+    new = NewLog.begun(path.with_name(path.name + ".new"), {})
     try:
-        offset = 0
-        for line in _lines(tables):
-            _write_at(file, line, offset)
-            offset += len(line)
-        os.fsync(file)
-        beside.replace(path)
+        extent = new.flushed()
+        new.path.replace(path)
+        flush_directory(path.parent)
     except OSError:
-        os.close(file)
-        with suppress(FileNotFoundError):
-            beside.unlink()
+        new.discard()
         raise
-    return file
-
-
-def _lines(tables: Tables) -> Iterator[bytes]:
-    yield _line(_HEADER)
-    for table, documents in tables.items():
-        for key, document in documents.items():
-            yield _line([(table, key, document)])
-
-
-def _flush_directory(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    os.close(extent.file)

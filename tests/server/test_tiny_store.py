@@ -76,8 +76,9 @@ def test_readers_and_writers_at_once(path: Path) -> None:
 
     def read() -> None:
         while not stop.is_set():
-            seen.append(len(store.find(Status, "action", 1)))
-            assert len(list(store.all(Status))) >= seen[-1]
+            found = len(store.find(Status, "action", 1))
+            seen.append(found)
+            assert len(list(store.all(Status))) >= found
 
     readers = [threading.Thread(target=read) for _ in range(3)]
     for reader in readers:
