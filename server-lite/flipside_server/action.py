@@ -10,10 +10,15 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import assert_never
 
-from flipside_server.errors import ActionClosedError, NotCancelableError, OperatorError
-from flipside_server.feedback import Execution, Feedback, Finished
+from flipside_server.errors import (
+    ActionClosedError,
+    HiddenError,
+    NotCancelableError,
+    OperatorError,
+)
+from flipside_server.feedback import Answer, Confirmation, Execution, Feedback, Finished
+from flipside_server.terms import AT_ONCE, Offer, Terms, Urgency
 
 MOST_STATUSES = 1000
 """Entries kept of one action, as in hawkBit; what changes its state is kept in any case."""
@@ -22,21 +27,29 @@ MOST_STATUSES = 1000
 class State(StrEnum):
     """Where an action stands."""
 
+    WAITING = "waiting"
+    """For somebody at the device to confirm it."""
     OPEN = "open"
+    INSTALLED = "installed"
+    """Success was reported, and is held until the device shows the new version."""
     CANCELING = "canceling"
     FINISHED = "finished"
     ERROR = "error"
     CANCELED = "canceled"
+    DOWNLOADED = "downloaded"
+    """The end of what was only to be downloaded."""
 
 
 class Kind(StrEnum):
     """What one entry of the history says, in hawkBit's words."""
 
     RUNNING = "running"
+    WAITING = "wait_for_confirmation"
     RETRIEVED = "retrieved"
     DOWNLOAD = "download"
     DOWNLOADED = "downloaded"
     WARNING = "warning"
+    INSTALLED = "installed"
     FINISHED = "finished"
     ERROR = "error"
     CANCELING = "canceling"
@@ -53,6 +66,9 @@ class Standing(StrEnum):
     ERROR = "error"
 
 
+_CLOSED = frozenset({State.FINISHED, State.ERROR, State.CANCELED, State.DOWNLOADED})
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """One assignment."""
@@ -66,11 +82,16 @@ class Action:
     """Milliseconds since 1970."""
     retrieved: bool = False
     """The device has read the deployment."""
+    terms: Terms = AT_ONCE
+    begun: bool = False
+    """The device has told of its progress."""
+    held_until: int = 0
+    """When a held success becomes an error: milliseconds since 1970."""
 
     @property
     def closed(self) -> bool:
-        """Nothing more happens to it."""
-        return self.state in (State.FINISHED, State.ERROR, State.CANCELED)
+        """The device is asked nothing more about it."""
+        return self.state in _CLOSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,32 +115,68 @@ class Change:
     messages: tuple[str, ...] = ()
 
 
-def accept(action: Action, feedback: Feedback) -> Change:
-    """What the device's report about the deployment makes of the action."""
+def accept(action: Action, feedback: Feedback, now: int = 0, hold: int = 0) -> Change:
+    """What the device's report about the deployment makes of the action.
+
+    A success is held for so many seconds from now (milliseconds since 1970).
+    """
+    if action.state is State.WAITING:
+        raise HiddenError(f"action {action.id} waits for confirmation")
+    closing = feedback.execution is Execution.CLOSED
+    # As in hawkBit, what was only downloaded may still be told to have been installed.
+    if action.closed and not (closing and action.state is State.DOWNLOADED):
+        raise ActionClosedError(f"action {action.id} is closed")
+    if closing:
+        return _closed(action, feedback, now, hold)
+    return Change(_progressed(action, feedback), _NOTED[feedback.execution], feedback.messages)
+
+
+_NOTED = {
+    Execution.PROCEEDING: Kind.RUNNING,
+    Execution.SCHEDULED: Kind.RUNNING,
+    Execution.RESUMED: Kind.RUNNING,
+    Execution.DOWNLOAD: Kind.DOWNLOAD,
+    Execution.DOWNLOADED: Kind.DOWNLOADED,
+    Execution.REJECTED: Kind.WARNING,
+    # hawkBit notes it; only the cancelAction resource ends an action as canceled.
+    Execution.CANCELED: Kind.CANCELED,
+}
+_IDLE = (Execution.REJECTED, Execution.CANCELED)
+
+
+def _progressed(action: Action, feedback: Feedback) -> Action:
+    if feedback.execution in _IDLE:
+        return action
+    downloaded = feedback.execution is Execution.DOWNLOADED
+    if downloaded and action.terms.urgency is Urgency.DOWNLOAD_ONLY:
+        return replace(action, state=State.DOWNLOADED, begun=True)
+    return replace(action, begun=True)
+
+
+def _closed(action: Action, feedback: Feedback, now: int, hold: int) -> Change:
+    said = feedback.messages
+    if feedback.finished is Finished.FAILURE:
+        return Change(replace(action, state=State.ERROR), Kind.ERROR, said)
+    if action.state is State.INSTALLED:
+        return Change(action, Kind.RUNNING, said)
+    if hold and action.terms.urgency is not Urgency.DOWNLOAD_ONLY:
+        held = replace(action, state=State.INSTALLED, held_until=now + hold * 1000)
+        return Change(held, Kind.INSTALLED, said)
+    return Change(replace(action, state=State.FINISHED), Kind.FINISHED, said)
+
+
+def confirm(action: Action, answer: Answer) -> Change:
+    """What the answer of somebody at the device makes of an action that waits for it."""
     if action.closed:
         raise ActionClosedError(f"action {action.id} is closed")
-    match feedback.execution:
-        case Execution.CLOSED:
-            return _closed(action, feedback)
-        case Execution.PROCEEDING | Execution.SCHEDULED | Execution.RESUMED:
-            return Change(action, Kind.RUNNING, feedback.messages)
-        case Execution.DOWNLOAD:
-            return Change(action, Kind.DOWNLOAD, feedback.messages)
-        case Execution.DOWNLOADED:
-            return Change(action, Kind.DOWNLOADED, feedback.messages)
-        case Execution.REJECTED:
-            return Change(action, Kind.WARNING, feedback.messages)
-        case Execution.CANCELED:
-            # hawkBit notes it; only the cancelAction resource ends an action as canceled.
-            return Change(action, Kind.CANCELED, feedback.messages)
-        case never:
-            assert_never(never)
-
-
-def _closed(action: Action, feedback: Feedback) -> Change:
-    if feedback.finished is Finished.FAILURE:
-        return Change(replace(action, state=State.ERROR), Kind.ERROR, feedback.messages)
-    return Change(replace(action, state=State.FINISHED), Kind.FINISHED, feedback.messages)
+    if action.state is not State.WAITING:
+        raise HiddenError(f"action {action.id} does not wait for confirmation")
+    if answer.confirmation is Confirmation.DENIED:
+        # As in hawkBit: it goes on waiting, and may be confirmed later.
+        message = "Update Server: the device denied it."
+        return Change(action, Kind.WAITING, (message, *answer.messages))
+    message = "Update Server: the device confirmed it."
+    return Change(replace(action, state=State.OPEN), Kind.RUNNING, (message, *answer.messages))
 
 
 def accept_cancel(action: Action, feedback: Feedback) -> Change | None:
@@ -164,7 +221,20 @@ def cancel(action: Action, reason: str) -> Change:
     if action.state is State.CANCELING:
         raise OperatorError(f"action {action.id} is being canceled; the device has yet to answer")
     message = f"Update Server: {reason}"
+    if action.state is State.INSTALLED:
+        # The device has done its part and would not understand what it is to stop.
+        return Change(replace(action, state=State.CANCELED), Kind.CANCELED, (message,))
     return Change(replace(action, state=State.CANCELING), Kind.CANCELING, (message,))
+
+
+def force_cancel(action: Action) -> Change:
+    """What follows when an operator does not wait for the device's answer any longer."""
+    if action.state is not State.CANCELING:
+        raise OperatorError(
+            f"action {action.id} is {action.state}: cancel it first, then force what is canceling"
+        )
+    message = "Update Server: the operator did not wait for the device's answer."
+    return Change(replace(action, state=State.CANCELED), Kind.CANCELED, (message,))
 
 
 def worth_keeping(before: Action, change: Change, statuses: int) -> bool:
@@ -173,14 +243,18 @@ def worth_keeping(before: Action, change: Change, statuses: int) -> bool:
 
 
 def current(actions: Iterable[Action]) -> Action | None:
-    """The one action that the device is told of: the oldest that is not closed."""
-    return min((one for one in actions if not one.closed), key=lambda one: one.id, default=None)
+    """The one action that the device is told of: the oldest that asks something of it."""
+    asking = (one for one in actions if not one.closed and one.state is not State.INSTALLED)
+    return min(asking, key=lambda one: one.id, default=None)
 
 
-def fingerprint(action: Action) -> int:
+def fingerprint(action: Action, offer: Offer) -> int:
     """The ``c`` of a deploymentBase href: a signed 32-bit number, new when the offer changes."""
-    offer = f"{action.id} {action.target} {action.distribution_set} forced"
-    return zlib.crc32(offer.encode()) - 2**31
+    told = (
+        f"{action.id} {action.target} {action.distribution_set} {action.state} "
+        f"{offer.download} {offer.update} {offer.window}"
+    )
+    return zlib.crc32(told.encode()) - 2**31
 
 
 def standing(actions: Iterable[Action]) -> Standing:
@@ -190,4 +264,4 @@ def standing(actions: Iterable[Action]) -> Standing:
         return Standing.REGISTERED
     if not last.closed:
         return Standing.PENDING
-    return Standing.IN_SYNC if last.state is State.FINISHED else Standing.ERROR
+    return Standing.ERROR if last.state is State.ERROR else Standing.IN_SYNC

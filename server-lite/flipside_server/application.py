@@ -10,18 +10,11 @@ from typing import Any
 import bottle
 from bottle import Bottle, HTTPResponse
 
-from flipside_server import ddi, downloads, views
-from flipside_server.credentials import admits
-from flipside_server.errors import (
-    DeviceError,
-    StorageError,
-    StorageFullError,
-    UnauthorizedError,
-)
-from flipside_server.target import Target
-from flipside_server.visit import Desk, Visit, json_headers
+from flipside_server import consent, ddi, downloads, evidence, views
+from flipside_server.errors import DeviceError, StorageError, StorageFullError
+from flipside_server.reception import received
+from flipside_server.visit import Desk, done, json_headers
 
-TENANT = "DEFAULT"
 _log = logging.getLogger(__name__)
 
 
@@ -29,28 +22,43 @@ def application(desk: Desk) -> Bottle:
     """The WSGI application that devices talk to."""
     app = Bottle()
     device = "/<tenant>/controller/v1/<controller_id>"
-    artifact = f"{device}/softwaremodules/<module_id>/artifacts/<filename>"
+    deployment = f"{device}/deploymentBase/<action_id>"
+    cancellation = f"{device}/cancelAction/<action_id>"
+    consents = f"{device}/confirmationBase"
+    artifacts = f"{device}/softwaremodules/<module_id>/artifacts"
 
-    def route(rule: str, method: str, view: Callable[..., HTTPResponse]) -> None:
-        app.route(rule, method, _admitting(desk, view))
+    def route(
+        rule: str, method: str, view: Callable[..., HTTPResponse], *, newcomers: bool = False
+    ) -> None:
+        app.route(rule, method, _admitting(desk, view, newcomers=newcomers))
 
-    route(device, "GET", views.poll)
-    route(f"{device}/configData", "PUT", views.put_attributes)
-    route(f"{device}/deploymentBase/<action_id>", "GET", views.get_deployment)
-    route(f"{device}/deploymentBase/<action_id>/feedback", "POST", views.post_feedback)
+    route(device, "GET", views.poll, newcomers=True)
+    route(f"{device}/configData", "PUT", evidence.put_attributes)
+    route(deployment, "GET", views.get_deployment)
+    route(f"{deployment}/feedback", "POST", views.post_feedback)
+    route(f"{device}/installedBase", "PUT", evidence.put_installed)
     route(f"{device}/installedBase/<action_id>", "GET", views.get_installed)
-    route(f"{device}/cancelAction/<action_id>", "GET", views.get_cancellation)
-    route(f"{device}/cancelAction/<action_id>/feedback", "POST", views.post_cancel_feedback)
-    route(artifact.replace("<filename>", "<filename>.MD5SUM"), "GET", downloads.get_md5sum)
-    route(artifact, "GET", downloads.get_artifact)
+    route(cancellation, "GET", views.get_cancellation)
+    route(f"{cancellation}/feedback", "POST", views.post_cancel_feedback)
+    route(consents, "GET", consent.get_confirmation, newcomers=True)
+    route(f"{consents}/activateAutoConfirm", "POST", consent.activate)
+    route(f"{consents}/deactivateAutoConfirm", "POST", consent.deactivate)
+    route(f"{consents}/<action_id>", "GET", consent.get_proposal)
+    route(f"{consents}/<action_id>/feedback", "POST", consent.post_confirmation)
+    route(artifacts, "GET", downloads.get_artifacts)
+    route(f"{artifacts}/<filename>.MD5SUM", "GET", downloads.get_md5sum)
+    route(f"{artifacts}/<filename>", "GET", downloads.get_artifact)
     app.default_error_handler = _json_error
     return app
 
 
-def _admitting(desk: Desk, view: Callable[..., HTTPResponse]) -> Callable[..., HTTPResponse]:
+def _admitting(
+    desk: Desk, view: Callable[..., HTTPResponse], *, newcomers: bool
+) -> Callable[..., HTTPResponse]:
     def handle(tenant: str, controller_id: str, **parts: str) -> HTTPResponse:
+        environ = bottle.request.environ
         try:
-            visit = _visit(desk, tenant, controller_id)
+            visit = received(desk, environ, tenant, controller_id, newcomers=newcomers)
             return view(desk, visit, **parts)
         except DeviceError as error:
             return _refusal(error)
@@ -62,20 +70,9 @@ def _admitting(desk: Desk, view: Callable[..., HTTPResponse]) -> Callable[..., H
     return handle
 
 
-def _visit(desk: Desk, tenant: str, controller_id: str) -> Visit:
-    environ = bottle.request.environ
-    target = next(iter(desk.store.find(Target, "controller_id", controller_id)), None)
-    admitted = admits(target.token if target else None, environ.get("HTTP_AUTHORIZATION"))
-    if target is None or not admitted or tenant.upper() != TENANT:
-        raise UnauthorizedError("the target or its token is unknown")
-    desk.contacts.note(controller_id, desk.clock())
-    scheme, host = environ["wsgi.url_scheme"], environ.get("HTTP_HOST", "")
-    return Visit(target, ddi.links(scheme, host, tenant, controller_id), environ)
-
-
 def _refusal(error: DeviceError) -> HTTPResponse:
     if not error.code:
-        return HTTPResponse(b"", error.status)
+        return done(error.status)
     return HTTPResponse(json.dumps(ddi.refusal(error)).encode(), error.status, json_headers())
 
 

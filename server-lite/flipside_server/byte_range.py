@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from flipside_server.errors import RangeError
 
-_SINGLE = re.compile(r"bytes=\s*(\d{0,19})-(\d{0,19})\s*")
-_SEVERAL = re.compile(r"bytes=\s*\d*-\d*\s*(,\s*\d*-\d*\s*)+")
+MOST_RANGES = 64
+"""More than this in one request is served as the whole file (RFC 9110, section 14.2)."""
+_SET = re.compile(r"bytes=(.*)", re.DOTALL)
+_RANGE = re.compile(r"[ \t]*(\d{0,19})-(\d{0,19})[ \t]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +25,34 @@ class Span:
         """Bytes."""
         return self.stop - self.start
 
+    def of(self, size: int) -> str:
+        """The value of a Content-Range header for a file of that size."""
+        return f"bytes {self.start}-{self.stop - 1}/{size}"
 
-def wanted(header: str | None, size: int) -> Span | None:
-    """The range that the header asks for; None for the whole file.
 
-    Several ranges get the whole file, as RFC 9110 section 14.2 lets a server do.
+def wanted(header: str | None, size: int) -> tuple[Span, ...]:
+    """The ranges that the header asks for, as they were asked; none for the whole file.
+
     What is no byte range at all gets a 416, as hawkBit answers, not the whole file.
     """
-    if header is None or _SEVERAL.fullmatch(header):
-        return None
-    found = _SINGLE.fullmatch(header)
+    if header is None:
+        return ()
+    found = _SET.fullmatch(header)
+    texts = found[1].split(",", MOST_RANGES) if found else []
+    if len(texts) > MOST_RANGES:
+        return ()
+    spans = tuple(span for text in texts if (span := _span(text, size)).length > 0)
+    if not spans:
+        raise RangeError(f"the Range header asks for nothing within the {size} bytes")
+    # More than the file is an attack or a mistake: the whole is less.
+    return () if sum(span.length for span in spans) > size else spans
+
+
+def _span(text: str, size: int) -> Span:
+    found = _RANGE.fullmatch(text)
     if found is None or found.groups() == ("", ""):
         raise RangeError("the Range header is not a byte range")
-    span = _resolved(found[1], found[2], size)
-    if span.length <= 0:
-        raise RangeError(f"the range lies outside the {size} bytes")
-    return span
-
-
-def _resolved(first: str, last: str, size: int) -> Span:
+    first, last = found.groups()
     if not first:
         return Span(max(size - int(last), 0), size)
     stop = min(int(last) + 1, size) if last else size
@@ -55,6 +66,16 @@ def applies(if_range: str | None, etag: str, modified: str) -> bool:
 
 def matches(if_match: str | None, etag: str) -> bool:
     """Whether If-Match allows an answer (RFC 9110, section 13.1.1)."""
-    if if_match is None or if_match.strip() == "*":
+    return if_match is None or _named(if_match, etag)
+
+
+def known(if_none_match: str | None, etag: str) -> bool:
+    """Whether the client has what this ETag names already (RFC 9110, section 13.1.2)."""
+    return if_none_match is not None and _named(if_none_match, etag, weakly=True)
+
+
+def _named(header: str, etag: str, *, weakly: bool = False) -> bool:
+    if header.strip() == "*":
         return True
-    return etag in [one.strip() for one in if_match.split(",")]
+    listed = [one.strip() for one in header.split(",")]
+    return etag in ([one.removeprefix("W/") for one in listed] if weakly else listed)

@@ -11,9 +11,11 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from flipside_server.assignment import add_terms, assignment
 from flipside_server.errors import (
     DirectoryHeldError,
     OperatorError,
@@ -24,7 +26,6 @@ from flipside_server.orders import (
     AddArtifact,
     AddTarget,
     Answer,
-    Assign,
     Cancel,
     Order,
     Show,
@@ -100,7 +101,13 @@ def _add_serve(commands: Any, shared: argparse.ArgumentParser) -> None:
         "--insecure", action="store_true", help="serve a network without TLS, knowing the risk"
     )
     serving.add_argument(
-        "--poll", default="00:05:00", metavar="HH:MM:SS", help="how often devices are to ask"
+        "--poll", metavar="HH:MM:SS", help="how often devices are to ask (default: 00:05:00)"
+    )
+    serving.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="settings; options stand above them (default: server.toml in the data directory)",
     )
     serving.add_argument("--verbose", action="store_true", help="log more")
     serving.set_defaults(run=_serve)
@@ -143,9 +150,13 @@ def _add_actions(commands: Any, shared: argparse.ArgumentParser) -> None:
     )
     assign.add_argument("target", metavar="TARGET")
     assign.add_argument("set", metavar="NAME:VERSION", help="or the id of the set")
+    add_terms(assign)
     assign.set_defaults(run=_assign)
     cancel = commands.add_parser("cancel", parents=[shared], help="ask the device to drop it")
     cancel.add_argument("action", type=int, metavar="ACTION")
+    cancel.add_argument(
+        "--force", action="store_true", help="do not wait for the device's answer any longer"
+    )
     cancel.set_defaults(run=_cancel)
 
 
@@ -167,6 +178,7 @@ def _serve(options: argparse.Namespace) -> None:
     from flipside_server.ddi import checked_sleep
     from flipside_server.listener import address, refuse_open_air, tls_context
     from flipside_server.service import Service, serve
+    from flipside_server.settings_file import settings_in
 
     logging.basicConfig(
         stream=sys.stderr,
@@ -178,7 +190,10 @@ def _serve(options: argparse.Namespace) -> None:
         raise OperatorError("--tls-cert and --tls-key go together: give both or neither")
     tls = tls_context(options.tls_cert, options.tls_key) if options.tls_cert else None
     refuse_open_air(where, tls=tls is not None, insecure=options.insecure)
-    serve(Service(options.data, where, checked_sleep(options.poll), tls))
+    settings = settings_in(options.data, options.config)
+    if options.poll:
+        settings = replace(settings, sleep=checked_sleep(options.poll))
+    serve(Service(options.data, where, settings, tls))
 
 
 def _target_add(options: argparse.Namespace) -> None:
@@ -246,14 +261,14 @@ class _Meter:
 
 
 def _assign(options: argparse.Namespace) -> None:
-    answer = _carried_out(options, Assign(options.target, options.set))
+    answer = _carried_out(options, assignment(options))
     if answer["already"]:
         print("flipside-server: that is under way already", file=sys.stderr)
     print(answer["action"])
 
 
 def _cancel(options: argparse.Namespace) -> None:
-    _carried_out(options, Cancel(options.action))
+    _carried_out(options, Cancel(options.action, options.force))
 
 
 def _show(options: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from flipside_server.contacts import Contacts
 from flipside_server.credentials import checked_token, new_token, proof
 from flipside_server.errors import OperatorError
 from flipside_server.orders import AddArtifact, AddTarget, Answer, Assign, Cancel, Order, Show
+from flipside_server.overdue import close_all_overdue
 from flipside_server.overview import overview
 from flipside_server.software import (
     Artifact,
@@ -23,6 +24,9 @@ from flipside_server.software import (
 )
 from flipside_server.store import Store
 from flipside_server.target import Target, checked_controller_id
+from flipside_server.terms import Terms, Urgency, mistakes_skip
+
+_UNDER_WAY = (actions.State.WAITING, actions.State.OPEN, actions.State.INSTALLED)
 
 
 class Control:
@@ -52,6 +56,7 @@ class Control:
             case Cancel():
                 return self._cancel(order)
             case Show():
+                close_all_overdue(self._store, self._clock())
                 return overview(self._store, self._contacts, order.subjects)
             case never:
                 assert_never(never)
@@ -101,21 +106,34 @@ class Control:
             found = self._distribution_set(order.distribution_set)
             under_way = [one for one in self._actions(target) if not one.closed]
             for one in under_way:
-                if one.distribution_set == found.id and one.state is actions.State.OPEN:
+                if one.distribution_set == found.id and one.state in _UNDER_WAY:
                     return {"action": one.id, "already": True}
+            self._refuse_unheard(order.terms, found)
             self._replace(under_way, found)
-            return {"action": self._open(target, found), "already": False}
+            return {"action": self._open(target, found, order), "already": False}
+
+    def _refuse_unheard(self, terms: Terms, found: DistributionSet) -> None:
+        modules = [self._store.get(SoftwareModule, key) for key in found.modules]
+        files = [file.filename for module in modules if module for file in module.artifacts]
+        if terms.urgency is Urgency.DOWNLOAD_ONLY and mistakes_skip("", files):
+            raise OperatorError(
+                f"{found.label} is for SWUpdate, which cannot download without installing: "
+                "assign it without --download-only"
+            )
 
     def _replace(self, under_way: list[Action], by: DistributionSet) -> None:
         # As hawkBit does: the device is first asked to drop what it has, then gets the new one.
         for one in under_way:
-            if one.state is actions.State.OPEN:
+            if one.state is not actions.State.CANCELING:
                 self._save(actions.cancel(one, f"replaced by {by.label}."))
 
-    def _open(self, target: Target, found: DistributionSet) -> int:
+    def _open(self, target: Target, found: DistributionSet, order: Assign) -> int:
         key = self._store.new_id(Action)
-        action = Action(key, target.id, found.id, created=self._clock())
-        self._save(Change(action, Kind.RUNNING, (f"Update Server: {found.label} was assigned.",)))
+        waits = order.confirm and not target.auto_confirm.active
+        state = actions.State.WAITING if waits else actions.State.OPEN
+        action = Action(key, target.id, found.id, state, self._clock(), terms=order.terms)
+        kind = Kind.WAITING if waits else Kind.RUNNING
+        self._save(Change(action, kind, (f"Update Server: {found.label} was assigned.",)))
         return key
 
     def _cancel(self, order: Cancel) -> Answer:
@@ -123,7 +141,9 @@ class Control:
             action = self._store.get(Action, order.action)
             if action is None:
                 raise OperatorError(f"there is no action {order.action}: see 'show actions'")
-            self._save(actions.cancel(action, "the operator asked to cancel."))
+            reason = "the operator asked to cancel."
+            change = actions.force_cancel(action) if order.force else actions.cancel(action, reason)
+            self._save(change)
         return {"action": action.id}
 
     def _save(self, change: Change) -> None:

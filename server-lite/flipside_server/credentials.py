@@ -1,4 +1,4 @@
-"""Target tokens: made, checked, and kept as a proof that does not give them away.
+"""Tokens: made, checked, and kept as a proof that does not give them away.
 
 A token is kept as its SHA-256: a generated one has 128 random bits, and a given one must be
 long, so that there is nothing to guess from the proof.
@@ -8,15 +8,13 @@ The proof names its scheme, so that tokens sealed under a key can stand beside i
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 import secrets
 
 from flipside_server.errors import OperatorError
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,128}")
-_SCHEME = "TargetToken "
-_NOBODY = "sha256:" + "0" * 64
+NOBODY = "sha256:" + "0" * 64
 """No token has this proof."""
 
 
@@ -37,11 +35,3 @@ def checked_token(text: str) -> str:
 def proof(token: str) -> str:
     """What is kept of a token."""
     return "sha256:" + hashlib.sha256(token.encode()).hexdigest()
-
-
-def admits(kept: str | None, authorization: str | None) -> bool:
-    """Whether the Authorization header carries the token; takes as long for an unknown target."""
-    # hawkBit matches the scheme with its case and one space; both stock clients send it so.
-    given = authorization or ""
-    token = given.removeprefix(_SCHEME) if given.startswith(_SCHEME) else ""
-    return hmac.compare_digest(proof(token), kept or _NOBODY)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from flipside_server.action import Action, State, fingerprint
-from flipside_server.errors import DeviceError, MalformedError, OperatorError
+from flipside_server.action import Action, State, Status, fingerprint
+from flipside_server.errors import DeviceError, MalformedError, OperatorError, UnknownError
 from flipside_server.software import Artifact, SoftwareModule
-from flipside_server.target import Target
+from flipside_server.target import AutoConfirm, Target
+from flipside_server.terms import Offer
 
 Document = dict[str, Any]
 _HOST = re.compile(r"([A-Za-z0-9_.-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
@@ -48,30 +49,75 @@ def checked_sleep(text: str) -> str:
     return text
 
 
-def base(target: Target, action: Action | None, sleep: str, at: Links) -> Document:
-    """The answer to a poll: how long to sleep, and at most one thing to do."""
-    found: Document = {}
-    if action is not None and action.state is State.CANCELING:
-        # Without a query: SWUpdate appends /feedback to this href.
-        found["cancelAction"] = at.to("cancelAction", action.id)
-    elif action is not None:
-        href = at.to("deploymentBase", action.id)["href"]
-        found["deploymentBase"] = {"href": f"{href}?c={fingerprint(action)}"}
+def base(
+    target: Target, todo: tuple[Action, Offer] | None, sleep: str, at: Links, *, ask: bool
+) -> Document:
+    """The answer to a poll: how long to sleep, at most one thing to do, what else is wanted."""
+    found: Document = _todo(*todo, at) if todo else {}
     if target.installed:
         found["installedBase"] = at.to("installedBase", target.installed)
-    if target.wants_attributes:
+    if ask:
         found["configData"] = at.to("configData")
     document: Document = {"config": {"polling": {"sleep": sleep}}}
     return {**document, "_links": found} if found else document
 
 
-def deployment(action: Action, modules: Iterable[SoftwareModule], at: Links) -> Document:
-    """What is to be installed."""
-    chunks = [_chunk(module, at) for module in modules]
-    return {
-        "id": str(action.id),
-        "deployment": {"download": "forced", "update": "forced", "chunks": chunks},
-    }
+def _todo(action: Action, offer: Offer, at: Links) -> Document:
+    match action.state:
+        case State.CANCELING:
+            # Without a query: SWUpdate appends /feedback to this href.
+            return {"cancelAction": at.to("cancelAction", action.id)}
+        case State.WAITING:
+            return {"confirmationBase": _versioned("confirmationBase", action, offer, at)}
+        case _:
+            return {"deploymentBase": _versioned("deploymentBase", action, offer, at)}
+
+
+def _versioned(resource: str, action: Action, offer: Offer, at: Links) -> Document:
+    href = at.to(resource, action.id)["href"]
+    return {"href": f"{href}?c={fingerprint(action, offer)}"}
+
+
+def deployment(
+    action: Action,
+    offer: Offer,
+    modules: Iterable[SoftwareModule],
+    at: Links,
+    member: str = "deployment",
+) -> Document:
+    """What is to be installed; under ``confirmation`` while that waits to be confirmed."""
+    told: Document = {"download": offer.download, "update": offer.update}
+    told["chunks"] = [_chunk(module, at) for module in modules]
+    if offer.window:
+        told["maintenanceWindow"] = offer.window
+    return {"id": str(action.id), member: told}
+
+
+def history(statuses: Iterable[Status], most: int) -> Document:
+    """The last messages of an action, newest first (``actionHistory``)."""
+    newest = sorted(statuses, key=lambda one: one.id, reverse=True)
+    messages = [message for status in newest for message in status.messages]
+    kind = str(newest[0].kind).upper() if newest else ""
+    return {"actionHistory": {"status": kind, "messages": messages[:most]}}
+
+
+def confirmation(auto: AutoConfirm, todo: tuple[Action, Offer] | None, at: Links) -> Document:
+    """Whether actions are confirmed beforehand, and what waits to be."""
+    told: Document = {"active": auto.active}
+    if auto.initiator is not None:
+        told["initiator"] = auto.initiator
+    if auto.remark is not None:
+        told["remark"] = auto.remark
+    switch = "deactivateAutoConfirm" if auto.active else "activateAutoConfirm"
+    found = {switch: at.to("confirmationBase", switch)}
+    if todo and todo[0].state is State.WAITING:
+        found |= _todo(*todo, at)
+    return {"autoConfirm": {**told, "activatedAt": auto.activated_at}, "_links": found}
+
+
+def artifacts(module: SoftwareModule, at: Links) -> list[Document]:
+    """The files of a module."""
+    return [_artifact(module.id, artifact, at) for artifact in module.artifacts]
 
 
 def cancellation(action: Action) -> Document:
@@ -81,11 +127,13 @@ def cancellation(action: Action) -> Document:
 
 def refusal(error: DeviceError) -> Document:
     """An error in hawkBit's shape."""
-    return {
+    told: Document = {
         "exceptionClass": f"flipside_server.errors.{type(error).__name__}",
         "errorCode": error.code,
         "message": str(error),
     }
+    info = error.info if isinstance(error, UnknownError) else {}
+    return {**told, "info": info} if info else told
 
 
 def _chunk(module: SoftwareModule, at: Links) -> Document:
@@ -93,7 +141,7 @@ def _chunk(module: SoftwareModule, at: Links) -> Document:
         "part": module.type,
         "version": module.version,
         "name": module.name,
-        "artifacts": [_artifact(module.id, artifact, at) for artifact in module.artifacts],
+        "artifacts": artifacts(module, at),
     }
     return {**chunk, "metadata": _metadata(module.metadata)} if module.metadata else chunk
 

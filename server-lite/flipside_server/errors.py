@@ -66,6 +66,25 @@ class UnknownError(DeviceError):
     status = 404
     code = "hawkbit.server.error.repo.entityNotFound"
 
+    def __init__(self, message: str, **info: object) -> None:
+        super().__init__(message)
+        self.info = info
+        """hawkBit's ``info``: which entity, of what type; empty where hawkBit leaves it out."""
+
+
+class HiddenError(DeviceError):
+    """It is there, but not to be had now; hawkBit answers without a body."""
+
+    status = 404
+    code = ""
+
+
+class ConflictError(DeviceError):
+    """It is so already."""
+
+    status = 409
+    code = "flipside.server.error.alreadySo"
+
 
 class NotCancelableError(DeviceError):
     """A cancellation was answered that nobody asked for."""

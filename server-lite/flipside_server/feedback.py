@@ -37,6 +37,21 @@ class Finished(StrEnum):
     NONE = "none"
 
 
+class Confirmation(StrEnum):
+    """What somebody at the device decided."""
+
+    CONFIRMED = "confirmed"
+    DENIED = "denied"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The body of confirmationBase feedback."""
+
+    confirmation: Confirmation
+    messages: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Feedback:
     """One report of a device."""
@@ -56,6 +71,15 @@ def read(document: object) -> Feedback:
         raise MalformedError("feedback needs status.execution and status.result.finished of DDI")
     messages = _messages(status.get("details"))
     return Feedback(Execution(str(execution)), Finished(str(finished)), messages)
+
+
+def read_confirmation(document: object) -> Answer:
+    """The answer in a confirmationBase feedback body, or MalformedError."""
+    found = document if isinstance(document, dict) else {}
+    if found.get("confirmation") not in tuple(Confirmation):
+        raise MalformedError("confirmation feedback needs confirmation: confirmed or denied")
+    messages = _messages(found.get("details"))
+    return Answer(Confirmation(str(found["confirmation"])), messages)
 
 
 def _member(document: object, name: str) -> dict[str, object]:

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Protocol
 
 from flipside_server.codec import decode, encode
 from flipside_server.errors import OperatorError
+from flipside_server.terms import AT_ONCE, Terms
 
 
 class Subject(StrEnum):
@@ -47,6 +48,9 @@ class Assign:
     controller_id: str
     distribution_set: str
     """NAME:VERSION, or its id."""
+    terms: Terms = AT_ONCE
+    confirm: bool = False
+    """Somebody at the device has to confirm it first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ class Cancel:
     """Ask the device to drop an action."""
 
     action: int
+    force: bool = False
+    """Do not wait for the device's answer any longer."""
 
 
 @dataclass(frozen=True, slots=True)

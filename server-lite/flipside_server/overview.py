@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from flipside_server.action import Action, Status, standing
+from flipside_server.action import Action, Standing, Status, standing
 from flipside_server.codec import encode
 from flipside_server.contacts import Contacts
 from flipside_server.orders import Subject
@@ -29,15 +29,25 @@ def overview(store: Store, contacts: Contacts, subjects: Iterable[Subject]) -> D
 def _target(store: Store, contacts: Contacts, target: Target) -> Document:
     found = store.find(Action, "target", target.id)
     installed = store.get(Action, target.installed)
+    fell_back = target.fell_back
     return {
         "target": target.controller_id,
-        "state": standing(found),
+        "state": Standing.ERROR if fell_back else standing(found),
         "last_seen": contacts.last(target.controller_id),
         "installed": _label(store, installed) if installed else None,
+        "shown": target.shown or None,
+        "remark": _fell_back(store, target) if fell_back else None,
         "open_actions": [action.id for action in found if not action.closed],
         "attributes": dict(target.attributes),
+        "auto_confirm": target.auto_confirm.active,
         "created": target.created,
     }
+
+
+def _fell_back(store: Store, target: Target) -> str:
+    installed = store.get(Action, target.installed)
+    label = _label(store, installed) if installed else None
+    return f"fell back: it shows {target.shown} although {label} was installed"
 
 
 def _action(store: Store, action: Action) -> Document:
@@ -50,6 +60,8 @@ def _action(store: Store, action: Action) -> Document:
         "name": found.name if found else None,
         "version": found.version if found else None,
         "state": action.state,
+        "terms": encode(action.terms),
+        "held_until": action.held_until or None,
         "created": action.created,
         "statuses": [_status(status) for status in statuses],
     }

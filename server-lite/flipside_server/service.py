@@ -18,6 +18,7 @@ from flipside_server.directory import short_path
 from flipside_server.errors import DirectoryHeldError
 from flipside_server.listener import Address, listening, tcp_listener, unix_listener
 from flipside_server.premises import Premises, milliseconds, occupied
+from flipside_server.settings import Settings
 from flipside_server.visit import Desk
 
 _log = logging.getLogger(__name__)
@@ -29,8 +30,7 @@ class Service:
 
     data: Path
     where: Address
-    sleep: str
-    """Polling interval told to devices, HH:MM:SS."""
+    settings: Settings
     tls: ssl.SSLContext | None = None
 
 
@@ -54,7 +54,9 @@ def serve(service: Service) -> None:
 
 
 def _desk(service: Service, premises: Premises) -> Desk:
-    return Desk(premises.store, premises.artifacts, premises.contacts, milliseconds, service.sleep)
+    return Desk(
+        premises.store, premises.artifacts, premises.contacts, milliseconds, service.settings
+    )
 
 
 @contextmanager

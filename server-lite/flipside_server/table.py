@@ -48,6 +48,7 @@ def _target(document: dict[str, Any]) -> Row:
         document["installed"] or "-",
         actions or "-",
         _moment(document["last_seen"]),
+        document["remark"] or "",
     )
 
 
@@ -81,7 +82,7 @@ def _moment(milliseconds: int | None) -> str:
 
 
 _SHAPES: dict[Subject, tuple[Row, Callable[[dict[str, Any]], Row]]] = {
-    Subject.TARGETS: (("TARGET", "STATE", "INSTALLED", "OPEN", "LAST SEEN"), _target),
+    Subject.TARGETS: (("TARGET", "STATE", "INSTALLED", "OPEN", "LAST SEEN", "REMARK"), _target),
     Subject.ACTIONS: (("ID", "TARGET", "SET", "STATE", "CREATED", "LAST SAID"), _action),
     Subject.ARTIFACTS: (("ID", "SET", "FILE", "BYTES", "SHA-256"), _artifact),
 }

@@ -7,11 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from flipside_server.errors import AttributesError, MalformedError, OperatorError, QuotaError
+from flipside_server.errors import (
+    AttributesError,
+    ConflictError,
+    MalformedError,
+    OperatorError,
+    QuotaError,
+)
 
 CONTROLLER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+~-]{0,127}")
 MOST_ATTRIBUTES = 100
 LONGEST_ATTRIBUTE = 128
+LONGEST_REMARK = 512
 
 
 class Mode(StrEnum):
@@ -23,6 +30,17 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class AutoConfirm:
+    """Whether the device has every action confirmed beforehand (DDI confirmationBase)."""
+
+    active: bool = False
+    initiator: str | None = None
+    remark: str | None = None
+    activated_at: int = 0
+    """Milliseconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """One device."""
 
@@ -30,7 +48,7 @@ class Target:
     controller_id: str
     """The name that the device gives itself in every URL."""
     token: str
-    """Proof of its target token, as :mod:`flipside_server.credentials` makes it."""
+    """Proof of its target token, as :mod:`flipside_server.credentials` makes it; empty if none."""
     created: int = 0
     """Milliseconds since 1970."""
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -38,6 +56,13 @@ class Target:
     """The device is asked for its attributes at the next poll."""
     installed: int = 0
     """Id of the last action that ended well; 0 if none did."""
+    proven: int = 0
+    """Id of the last action whose version the device has shown; 0 if it showed none."""
+    shown: str = ""
+    """The version that the device showed last; empty if it shows none."""
+    fell_back: bool = False
+    """It showed an older version after the last update had ended well."""
+    auto_confirm: AutoConfirm = AutoConfirm()
 
 
 def checked_controller_id(text: str) -> str:
@@ -63,7 +88,35 @@ def described(target: Target, document: object) -> Target:
 
 def updated(target: Target, action: int) -> Target:
     """The target after this action ended well: asked anew what it is, as hawkBit does."""
-    return replace(target, installed=action, wants_attributes=True)
+    return replace(target, installed=action, wants_attributes=True, fell_back=False)
+
+
+def asked(target: Target) -> Target:
+    """The target once it is to be asked for its attributes."""
+    return replace(target, wants_attributes=True)
+
+
+def auto_confirming(target: Target, document: object, now: int) -> Target:
+    """The target after it asked for auto-confirmation with this body, which may be empty."""
+    if target.auto_confirm.active:
+        raise ConflictError(f"auto-confirmation is active for {target.controller_id} already")
+    given = {} if document is None else document
+    if not isinstance(given, dict):
+        raise MalformedError("auto-confirmation is asked for with a JSON object")
+    found = AutoConfirm(True, _remark(given, "initiator"), _remark(given, "remark"), now)
+    return replace(target, auto_confirm=found)
+
+
+def auto_confirmed(target: Target, auto: AutoConfirm) -> Target:
+    """The target with this rule for its confirmations."""
+    return replace(target, auto_confirm=auto)
+
+
+def _remark(document: Mapping[str, object], name: str) -> str | None:
+    text = document.get(name)
+    if text is None or (isinstance(text, str) and len(text) <= LONGEST_REMARK):
+        return text
+    raise MalformedError(f"the {name} is a string of at most {LONGEST_REMARK} characters")
 
 
 def _mode(value: object) -> Mode:

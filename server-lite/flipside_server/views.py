@@ -1,48 +1,56 @@
 """The device's side of the server, one function for each resource of DDI but the artifacts.
 
 A view parses, loads, asks a pure core, saves and renders; who may come in was decided before
-(:mod:`flipside_server.application`).
+(:mod:`flipside_server.reception`). What a device shows of itself is in
+:mod:`flipside_server.evidence`, what it confirms in :mod:`flipside_server.consent`.
 """
 
 from __future__ import annotations
 
-import logging
+import re
 
 from bottle import HTTPResponse
 
 from flipside_server import action as actions
-from flipside_server import ddi, feedback, target
-from flipside_server.action import Action, State
-from flipside_server.errors import UnknownError
+from flipside_server import ddi, feedback, target, terms
+from flipside_server.action import Action, State, Status
+from flipside_server.duration import seconds, written
+from flipside_server.errors import HiddenError, MalformedError, UnknownError
+from flipside_server.overdue import closed_if_overdue
+from flipside_server.terms import AS_CONFIGURED, Offer, verifies_boot
 from flipside_server.visit import Desk, Visit, answer, done
 
-_log = logging.getLogger(__name__)
+MOST_HISTORY = 100
+"""Messages of an action that are told to its device, as in hawkBit."""
 
 
 def poll(desk: Desk, visit: Visit) -> HTTPResponse:
     """GET base resource."""
-    action = actions.current(desk.store.find(Action, "target", visit.target.id))
-    return answer(visit, ddi.base(visit.target, action, desk.sleep, visit.links))
+    found = closed_if_overdue(desk.store, desk.own_actions(visit), visit.now)
+    todo = desk.todo(visit, found)
+    held = any(action.state is State.INSTALLED for action in found)
+    ask = visit.target.wants_attributes or held
+    return answer(visit, ddi.base(visit.target, todo, _sleep(desk, todo), visit.links, ask=ask))
 
 
-def put_attributes(desk: Desk, visit: Visit) -> HTTPResponse:
-    """PUT configData."""
-    document = visit.document()
-    with desk.store.exclusive():
-        described = target.described(desk.own_target(visit), document)
-        desk.store.save(described)
-    _log.info("attributes target=%s", described.controller_id)
-    return done()
+def _sleep(desk: Desk, todo: tuple[Action, Offer] | None) -> str:
+    """The polling interval, cut short where a maintenance window opens before its end."""
+    usual = desk.settings.sleep
+    if todo is None or todo[1].opens is None:
+        return usual
+    return written(min(seconds(usual), todo[1].opens // 1000 + 1))
 
 
 def get_deployment(desk: Desk, visit: Visit, action_id: str) -> HTTPResponse:
     """GET deploymentBase; the first time is noted in the history."""
     action = desk.own_action(visit, action_id)
-    if action.state is not State.OPEN:
-        raise UnknownError(f"action {action.id} is {action.state}")
+    offer = desk.offer(visit, action) if action.state is State.OPEN else None
+    if offer is None:
+        raise HiddenError(f"action {action.id} is {action.state} and asks nothing of the device")
     if not action.retrieved:
         _note_retrieval(desk, visit, action_id)
-    return answer(visit, ddi.deployment(action, desk.modules(action), visit.links))
+    document = ddi.deployment(action, offer, desk.modules(action), visit.links)
+    return answer(visit, document | history(desk, visit, action))
 
 
 def get_installed(desk: Desk, visit: Visit, action_id: str) -> HTTPResponse:
@@ -50,7 +58,9 @@ def get_installed(desk: Desk, visit: Visit, action_id: str) -> HTTPResponse:
     action = desk.own_action(visit, action_id)
     if not action.closed or action.state is State.CANCELED:
         raise UnknownError(f"action {action.id} is {action.state}")
-    return answer(visit, ddi.deployment(action, desk.modules(action), visit.links))
+    offer = terms.offer(action.terms, visit.now)
+    document = ddi.deployment(action, offer, desk.modules(action), visit.links)
+    return answer(visit, document | history(desk, visit, action))
 
 
 def post_feedback(desk: Desk, visit: Visit, action_id: str) -> HTTPResponse:
@@ -58,12 +68,23 @@ def post_feedback(desk: Desk, visit: Visit, action_id: str) -> HTTPResponse:
     said = feedback.read(visit.document())
     with desk.store.exclusive():
         action = desk.own_action(visit, action_id)
-        change = actions.accept(action, said)
-        if change.action.state is State.FINISHED:
-            desk.save(visit, action, change, target.updated(desk.own_target(visit), action.id))
-        else:
-            desk.save(visit, action, change)
+        change = actions.accept(action, said, visit.now, _hold(desk, visit, action))
+        match change.action.state:
+            case State.FINISHED:
+                desk.save(visit, action, change, target.updated(desk.own_target(visit), action.id))
+            case State.DOWNLOADED:
+                desk.save(visit, action, change, target.asked(desk.own_target(visit)))
+            case _:
+                desk.save(visit, action, change)
     return done()
+
+
+def _hold(desk: Desk, visit: Visit, action: Action) -> int:
+    """Seconds for which a success of this action is held."""
+    rule = desk.settings.hold
+    if action.terms.hold != AS_CONFIGURED:
+        return action.terms.hold
+    return rule.limit if rule.always and not verifies_boot(visit.agent) else 0
 
 
 def get_cancellation(desk: Desk, visit: Visit, action_id: str) -> HTTPResponse:
@@ -91,3 +112,18 @@ def _note_retrieval(desk: Desk, visit: Visit, action_id: str) -> None:
         change = actions.retrieve(action)
         if change is not None:
             desk.save(visit, action, change)
+
+
+def history(desk: Desk, visit: Visit, action: Action) -> ddi.Document:
+    """What the device asked to be told of the past (``?actionHistory=``)."""
+    wanted = visit.query("actionHistory")
+    if not wanted:
+        return {}
+    if re.fullmatch(r"-?[0-9]{1,9}", wanted) is None:
+        raise MalformedError("actionHistory is a number")
+    most = int(wanted)
+    if not most:
+        return {}
+    return ddi.history(
+        desk.store.find(Status, "action", action.id), MOST_HISTORY if most < 0 else most
+    )

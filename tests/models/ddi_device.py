@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ from flipside_server.artifact_folder import ArtifactFolder
 from flipside_server.contacts import Contacts
 from flipside_server.control import Control
 from flipside_server.orders import AddArtifact, AddTarget, Assign, Cancel, Show, Subject
+from flipside_server.settings import USUAL, Settings
 from flipside_server.tiny_store import TinyStore
 from flipside_server.visit import Desk
 
 FIRMWARE = bytes(range(256)) * 64
 Headers = dict[str, str]
+OFTEN = replace(USUAL, sleep="00:00:30")
 
 
 @dataclass
@@ -42,6 +44,7 @@ class House:
 
     path: Path
     now: int = 1_000_000
+    settings: Settings = OFTEN
     store: TinyStore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -53,7 +56,7 @@ class House:
     def open(self) -> None:
         self.store = TinyStore.open(self.path / "records.log")
         self.control = Control(self.store, self.artifacts, self.contacts, self.clock)
-        desk = Desk(self.store, self.artifacts, self.contacts, self.clock, "00:00:30")
+        desk = Desk(self.store, self.artifacts, self.contacts, self.clock, self.settings)
         self.app = application(desk)
 
     def clock(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from flipside_server.action import (
@@ -14,18 +16,29 @@ from flipside_server.action import (
     accept,
     accept_cancel,
     cancel,
+    confirm,
     current,
     fingerprint,
+    force_cancel,
     retrieve,
     standing,
     worth_keeping,
 )
-from flipside_server.errors import ActionClosedError, NotCancelableError, OperatorError
-from flipside_server.feedback import Execution, Feedback, Finished
+from flipside_server.errors import (
+    ActionClosedError,
+    HiddenError,
+    NotCancelableError,
+    OperatorError,
+)
+from flipside_server.feedback import Answer, Confirmation, Execution, Feedback, Finished
+from flipside_server.terms import Offer, Terms, Urgency
 
 OPEN = Action(5, 1, 1)
 CANCELING = Action(5, 1, 1, State.CANCELING)
+WAITING = Action(5, 1, 1, State.WAITING)
+HELD = Action(5, 1, 1, State.INSTALLED, held_until=90_000)
 CLOSED = [State.FINISHED, State.ERROR, State.CANCELED]
+ONLY = Action(5, 1, 1, terms=Terms(Urgency.DOWNLOAD_ONLY))
 
 
 def said(execution: str, finished: str = "none") -> Feedback:
@@ -60,7 +73,8 @@ def test_closed_ends_the_action(before: Action, finished: str, state: State, kin
     ],
 )
 def test_everything_else_is_only_noted(execution: str, kind: Kind, finished: str) -> None:
-    assert accept(OPEN, said(execution, finished)) == Change(OPEN, kind, ("why",))
+    after = replace(OPEN, begun=execution not in ("rejected", "canceled"))
+    assert accept(OPEN, said(execution, finished)) == Change(after, kind, ("why",))
 
 
 @pytest.mark.parametrize("state", CLOSED)
@@ -116,10 +130,11 @@ def test_the_first_retrieval_is_noted() -> None:
 
 
 def test_a_flood_is_cut_but_an_end_is_kept() -> None:
-    noise, end = accept(OPEN, said("proceeding")), accept(OPEN, said("closed", "failure"))
-    assert worth_keeping(OPEN, noise, MOST_STATUSES - 1)
-    assert not worth_keeping(OPEN, noise, MOST_STATUSES)
-    assert worth_keeping(OPEN, end, MOST_STATUSES)
+    begun = replace(OPEN, begun=True)
+    noise, end = accept(begun, said("proceeding")), accept(begun, said("closed", "failure"))
+    assert worth_keeping(begun, noise, MOST_STATUSES - 1)
+    assert not worth_keeping(begun, noise, MOST_STATUSES)
+    assert worth_keeping(begun, end, MOST_STATUSES)
 
 
 def test_the_oldest_open_action_comes_first() -> None:
@@ -131,9 +146,13 @@ def test_the_oldest_open_action_comes_first() -> None:
 
 
 def test_the_fingerprint_follows_the_offer_alone() -> None:
-    assert fingerprint(OPEN) == fingerprint(Action(5, 1, 1, retrieved=True))
-    assert fingerprint(OPEN) != fingerprint(Action(5, 1, 2))
-    assert all(-(2**31) <= fingerprint(Action(key, 1, 1)) < 2**31 for key in range(1, 200))
+    forced, soft = Offer("forced", "forced"), Offer("attempt", "attempt")
+    assert fingerprint(OPEN, forced) == fingerprint(Action(5, 1, 1, retrieved=True), forced)
+    assert fingerprint(OPEN, forced) != fingerprint(Action(5, 1, 2), forced)
+    assert fingerprint(OPEN, forced) != fingerprint(OPEN, soft)
+    assert fingerprint(OPEN, forced) != fingerprint(Action(5, 1, 1, State.WAITING), forced)
+    for key in range(1, 200):
+        assert -(2**31) <= fingerprint(Action(key, 1, 1), forced) < 2**31
 
 
 @pytest.mark.parametrize(
@@ -150,3 +169,69 @@ def test_the_fingerprint_follows_the_offer_alone() -> None:
 )
 def test_how_a_target_is_doing(states: list[State], expected: Standing) -> None:
     assert standing(Action(key, 1, 1, state) for key, state in enumerate(states)) is expected
+
+
+@pytest.mark.parametrize("finished", ["success", "none"])
+def test_a_success_can_be_held(finished: str) -> None:
+    change = accept(OPEN, said("closed", finished), now=30_000, hold=60)
+    assert change == Change(HELD, Kind.INSTALLED, ("why",))
+    assert not change.action.closed
+    assert current([change.action]) is None
+    assert standing([change.action]) is Standing.PENDING
+
+
+def test_a_failure_is_never_held() -> None:
+    assert accept(OPEN, said("closed", "failure"), 30_000, 60).action.state is State.ERROR
+    assert accept(HELD, said("closed", "failure"), 30_000, 60).action.state is State.ERROR
+
+
+def test_a_held_success_stays_held_whatever_else_is_said() -> None:
+    for execution in ["closed", "rejected", "canceled"]:
+        assert accept(HELD, said(execution, "success"), 40_000, 60).action == HELD
+    assert accept(HELD, said("proceeding"), 40_000).action.held_until == HELD.held_until
+
+
+def test_what_is_only_to_be_downloaded_ends_with_that() -> None:
+    change = accept(ONLY, said("downloaded"), 0, 60)
+    assert (change.action.state, change.kind) == (State.DOWNLOADED, Kind.DOWNLOADED)
+    assert change.action.closed
+    assert standing([change.action]) is Standing.IN_SYNC
+    with pytest.raises(ActionClosedError):
+        accept(change.action, said("proceeding"))
+    assert accept(change.action, said("closed", "failure")).action.state is State.ERROR
+    assert accept(ONLY, said("closed", "success"), 0, 60).action.state is State.FINISHED
+
+
+def test_what_waits_for_confirmation_takes_no_report() -> None:
+    for execution in Execution:
+        with pytest.raises(HiddenError):
+            accept(WAITING, said(execution, "success"))
+
+
+def test_denied_waits_on_and_confirmed_opens() -> None:
+    denied = confirm(WAITING, Answer(Confirmation.DENIED, ("busy",)))
+    assert (denied.action, denied.kind) == (WAITING, Kind.WAITING)
+    assert denied.messages[-1] == "busy"
+    opened = confirm(WAITING, Answer(Confirmation.CONFIRMED))
+    assert (opened.action, opened.kind) == (OPEN, Kind.RUNNING)
+
+
+def test_only_what_waits_can_be_confirmed() -> None:
+    for action in [OPEN, CANCELING, HELD]:
+        with pytest.raises(HiddenError):
+            confirm(action, Answer(Confirmation.CONFIRMED))
+    for state in CLOSED:
+        with pytest.raises(ActionClosedError):
+            confirm(Action(5, 1, 1, state), Answer(Confirmation.CONFIRMED))
+
+
+def test_what_is_held_is_canceled_at_once() -> None:
+    change = cancel(HELD, "no longer wanted.")
+    assert (change.action.state, change.kind) == (State.CANCELED, Kind.CANCELED)
+
+
+def test_an_operator_need_not_wait_for_a_dead_device() -> None:
+    assert force_cancel(CANCELING).action.state is State.CANCELED
+    for action in [OPEN, WAITING, HELD, Action(5, 1, 1, State.CANCELED)]:
+        with pytest.raises(OperatorError, match="cancel it first"):
+            force_cancel(action)

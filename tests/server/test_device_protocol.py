@@ -38,8 +38,9 @@ def test_a_poll_writes_nothing_but_is_seen(house: House, device: Device) -> None
     assert house.show(Subject.TARGETS)[0]["last_seen"] is None
     for _ in range(20):
         device.get()
+    polled = house.now
     assert house.written() == before
-    assert house.show(Subject.TARGETS)[0]["last_seen"] == house.now
+    assert house.show(Subject.TARGETS)[0]["last_seen"] == polled
 
 
 def test_c2_config_data_merges_unasked_and_ignores_what_it_does_not_know(
@@ -260,9 +261,38 @@ def test_c10_conditions(device: Device, action: int) -> None:
     assert (head.status, head.headers["content-length"]) == (200, str(len(FIRMWARE)))
 
 
-def test_several_ranges_get_the_whole_file(device: Device, action: int) -> None:
-    answer = device.get(device.download(action), Range="bytes=0-9,100-109")
-    assert (answer.status, answer.body) == (200, FIRMWARE)
+def test_c10_several_ranges_come_in_parts(device: Device, action: int) -> None:
+    answer = device.get(device.download(action), Range="bytes=0-9,100-109,-5")
+    assert answer.status == 206
+    assert answer.headers["content-length"] == str(len(answer.body))
+    kind, _, boundary = answer.headers["content-type"].partition("; boundary=")
+    assert kind == "multipart/byteranges"
+    first, *parts, last = answer.body.split(f"\r\n--{boundary}".encode())
+    assert (first, last) == (b"", b"--\r\n")
+    head = "\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes {}/16384\r\n\r\n"
+    assert parts == [
+        head.format("0-9").encode() + FIRMWARE[:10],
+        head.format("100-109").encode() + FIRMWARE[100:110],
+        head.format("16379-16383").encode() + FIRMWARE[-5:],
+    ]
+
+
+def test_c10_several_large_ranges_come_in_bounded_pieces(house: House, device: Device) -> None:
+    content = bytes(7) + b"end" * 1_000_000
+    key = house.assign("pi-1", house.release("1.0", content))
+    answer = device.get(device.download(key), Range="bytes=0-1400000,1500000-2900000")
+    assert answer.status == 206
+    assert answer.largest_block < 1 << 20
+    assert content[1_500_000:2_900_001] in answer.body
+
+
+def test_c10_what_the_client_has_is_not_sent_again(device: Device, action: int) -> None:
+    href = device.download(action)
+    etag = device.get(href).headers["etag"]
+    for known in [etag, f"W/{etag}", f'"other", {etag}', "*"]:
+        answer = device.get(href, **{"If-None-Match": known})
+        assert (answer.status, answer.body, answer.headers["etag"]) == (304, b"", etag)
+    assert device.get(href, **{"If-None-Match": '"other"'}).status == 200
 
 
 def test_a_large_artifact_comes_in_bounded_pieces(house: House, device: Device) -> None:
