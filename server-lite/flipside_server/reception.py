@@ -10,6 +10,7 @@ from flipside_server import ddi
 from flipside_server.admission import Verdict, admit
 from flipside_server.errors import MalformedError, UnauthorizedError, UnknownError
 from flipside_server.proxy import front, papers
+from flipside_server.store import found_or_made
 from flipside_server.target import CONTROLLER_ID, Target
 from flipside_server.visit import Desk, Visit
 
@@ -44,11 +45,12 @@ def _known(desk: Desk, controller_id: str) -> Target | None:
 def _registered(desk: Desk, controller_id: str, now: int) -> Target:
     if CONTROLLER_ID.fullmatch(controller_id) is None:
         raise MalformedError("the controller id has more than letters, digits and ._:@+~-")
-    with desk.store.exclusive():
-        # Sixteen clients may register one device at once.
-        target = _known(desk, controller_id)
-        if target is None:
-            target = Target(desk.store.new_id(Target), controller_id, "", created=now)
-            desk.store.save(target)
-            _log.info("registered target=%s", controller_id)
-        return target
+    _log.info("registering target=%s", controller_id)
+    # Sixteen clients may register one device at once.
+    return found_or_made(
+        desk.store,
+        Target,
+        "controller_id",
+        controller_id,
+        lambda key: Target(key, controller_id, "", created=now),
+    )
