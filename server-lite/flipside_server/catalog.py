@@ -95,11 +95,11 @@ class Catalog:
         """The log was rewritten: so many changes, each row at its new place."""
         self._places = places
         self.changes = changes
-        for table in list(self._gone):
-            self._forget(table)
 
     def columns(self) -> Document:
         """Everything, as a few long strings of JSON."""
+        for table in list(self._gone):
+            self._forget(table)
         return {
             "indexed": _form(self._indexed),
             "last": dict(self.last),

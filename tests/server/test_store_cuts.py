@@ -23,7 +23,7 @@ LOG = "records.log"
 def busy_house(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compaction, index and growth happen every few writes."""
     monkeypatch.setattr(log_storage, "_SLACK", 3)
-    monkeypatch.setattr(log_storage, "_STEP", 12)
+    monkeypatch.setattr(log_storage, "_STEP", 8)
     monkeypatch.setattr(log_file, "_GROWTH", 3000)
 
 
@@ -48,7 +48,7 @@ def work(store: TinyStore, disk: RecordedDisk, target: int, times: int) -> None:
         disk.say(f"{key} {turn} {entry.id}")
 
 
-def recorded(data: Path, threads: int = 3, times: int = 12) -> RecordedDisk:
+def recorded(data: Path, threads: int = 3, times: int = 30) -> RecordedDisk:
     disk = RecordedDisk(data)
     with disk.recording():
         store = TinyStore.open(data / LOG)
@@ -90,7 +90,7 @@ def quick(disk: RecordedDisk, chances: int, every: int) -> Iterator[tuple[list[s
             yield cut
 
 
-@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [17, pytest.param(1, marks=pytest.mark.slow)])
 def test_no_cut_loses_what_was_acknowledged(
     data: Path, tmp_path: Path, busy_house: None, monkeypatch: pytest.MonkeyPatch, every: int
 ) -> None:
@@ -109,7 +109,7 @@ def test_a_cut_while_the_store_is_opened_after_a_cut(
     disk = recorded(data, threads=2, times=5)
     monkeypatch.setattr("os.fsync", lambda _: None)
     monkeypatch.setattr("os.fdatasync", lambda _: None)
-    for promised, tree, where in quick(disk, chances=2, every=31):
+    for promised, tree, where in quick(disk, chances=2, every=43):
         again = RecordedDisk(laid_out(tree, tmp_path / "first"))
         with again.recording():
             store = TinyStore.open(again.path / LOG)
