@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -29,15 +30,19 @@ class Links:
 
     def to(self, *parts: object) -> Document:
         """A link to a resource below the base."""
-        path = "".join(f"/{quote(str(part))}" for part in parts)
-        return {"href": self.base + path}
+        return {"href": "/".join((self.base, *(str(part) for part in parts)))}
 
 
 def links(scheme: str, host: str, tenant: str, controller_id: str) -> Links:
     """The links of a device that asked this host, or MalformedError: the host goes into hrefs."""
     if _HOST.fullmatch(host) is None:
         raise MalformedError("the Host header names no host")
-    return Links(scheme, f"{scheme}://{host}/{tenant}/controller/v1/{quote(controller_id)}")
+    return Links(scheme, f"{scheme}://{host}/{tenant}/controller/v1/{_quoted(controller_id)}")
+
+
+@lru_cache(maxsize=4096)
+def _quoted(text: str) -> str:
+    return quote(text)
 
 
 def checked_sleep(text: str) -> str:
@@ -153,13 +158,13 @@ def _metadata(metadata: Mapping[str, str]) -> list[Document]:
 def _artifact(module: int, artifact: Artifact, at: Links) -> Document:
     # hawkBit names the links of plain HTTP with a suffix; both stock clients read either.
     suffix = "" if at.scheme == "https" else "-http"
-    place = ("softwaremodules", module, "artifacts")
+    place, filename = ("softwaremodules", module, "artifacts"), _quoted(artifact.filename)
     return {
         "filename": artifact.filename,
         "hashes": {"sha1": artifact.sha1, "md5": artifact.md5, "sha256": artifact.sha256},
         "size": artifact.size,
         "_links": {
-            f"download{suffix}": at.to(*place, artifact.filename),
-            f"md5sum{suffix}": at.to(*place, f"{artifact.filename}.MD5SUM"),
+            f"download{suffix}": at.to(*place, filename),
+            f"md5sum{suffix}": at.to(*place, f"{filename}.MD5SUM"),
         },
     }

@@ -15,6 +15,7 @@ from flipside_server.contacts import Contacts
 from flipside_server.control import Control
 from flipside_server.orders import AddArtifact, AddTarget, Assign, Cancel, Show, Subject
 from flipside_server.settings import USUAL, Settings
+from flipside_server.terms import AT_ONCE, Terms
 from flipside_server.tiny_store import TinyStore
 from flipside_server.visit import Desk
 
@@ -66,14 +67,25 @@ class House:
     def device(self, name: str) -> Device:
         return Device(self, name, self.control.carry_out(AddTarget(name))["token"])
 
-    def release(self, version: str, content: bytes = FIRMWARE, **metadata: str) -> str:
+    def serve(self, settings: Settings) -> None:
+        """Go on with other settings."""
+        self.settings = settings
+        self.store.close()
+        self.open()
+
+    def release(
+        self, version: str, content: bytes = FIRMWARE, file: str = "fw.raucb", **metadata: str
+    ) -> str:
         named = {key.replace("_", "."): value for key, value in metadata.items()}
-        order = AddArtifact("fw.raucb", "os", version, len(content), named)
+        order = AddArtifact(file, "os", version, len(content), named)
         label: str = self.control.carry_out(order, io.BytesIO(content))["label"]
         return label
 
-    def assign(self, name: str, label: str) -> int:
-        action: int = self.control.carry_out(Assign(name, label))["action"]
+    def assign(
+        self, name: str, label: str, terms: Terms = AT_ONCE, *, confirm: bool = False
+    ) -> int:
+        order = Assign(name, label, terms, confirm)
+        action: int = self.control.carry_out(order)["action"]
         return action
 
     def cancel(self, action: int) -> None:
@@ -82,6 +94,9 @@ class House:
     def show(self, subject: Subject) -> list[dict[str, Any]]:
         shown: list[dict[str, Any]] = self.control.carry_out(Show((subject,)))[subject]
         return shown
+
+    def target(self, name: str) -> dict[str, Any]:
+        return next(one for one in self.show(Subject.TARGETS) if one["target"] == name)
 
     def action(self, key: int) -> dict[str, Any]:
         return next(one for one in self.show(Subject.ACTIONS) if one["id"] == key)
@@ -151,6 +166,7 @@ class Device:
             "wsgi.url_scheme": scheme,
             "wsgi.input": io.BytesIO(payload),
             "wsgi.errors": sys.stderr,
+            "REMOTE_ADDR": "192.0.2.7",
         }
 
 
