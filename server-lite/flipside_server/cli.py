@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from flipside_server import maintenance
 from flipside_server.assignment import add_terms, assignment
 from flipside_server.errors import (
     DirectoryHeldError,
@@ -89,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_artifact(commands, shared)
     _add_actions(commands, shared)
     _add_show(commands, shared)
+    maintenance.add_commands(commands, shared)
     return parser
 
 
