@@ -101,7 +101,7 @@ def deployment(
 def history(statuses: Iterable[Status], most: int) -> Document:
     """The last messages of an action, newest first (``actionHistory``)."""
     newest = sorted(statuses, key=lambda one: one.id, reverse=True)
-    messages = [message for status in newest for message in status.messages]
+    messages = [message for status in newest for message in reversed(status.messages)]
     kind = str(newest[0].kind).upper() if newest else ""
     return {"actionHistory": {"status": kind, "messages": messages[:most]}}
 
