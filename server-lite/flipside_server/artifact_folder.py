@@ -22,7 +22,7 @@ from flipside_server.errors import OperatorError, StorageError, StorageFullError
 _INCOMING = "incoming-"
 _BLOCK = 1 << 20
 _CHUNK = 1 << 19
-"""Bytes a download reads at a time. 512 KiB cost 0.6 CPU ms a MB with cheroot, 128 KiB 1.0,
+"""Bytes a download reads at a time. 512 KiB cost 0.6 CPU ms a MB, 128 KiB 1.0,
 2 MiB no less; every download under way holds a few of them in memory."""
 
 
@@ -45,6 +45,15 @@ class Download:
 
     def __iter__(self) -> Download:
         return self
+
+    @property
+    def span(self) -> Span:
+        """What of the file is still to come."""
+        return self._span
+
+    def fileno(self) -> int:
+        """The file, for who copies it without reading it."""
+        return self._file
 
     def __next__(self) -> bytes:
         span = self._span

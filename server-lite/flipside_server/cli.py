@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import stat
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -34,6 +32,7 @@ from flipside_server.orders import (
 )
 from flipside_server.premises import reached
 from flipside_server.progress import ProgressFile
+from flipside_server.serve_command import add_serve
 from flipside_server.table import tables
 
 _EXITS = """exit codes:
@@ -85,34 +84,13 @@ def _parser() -> argparse.ArgumentParser:
         help="the data directory (default: %(default)s)",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_serve(commands, shared)
+    add_serve(commands, shared)
     _add_target(commands, shared)
     _add_artifact(commands, shared)
     _add_actions(commands, shared)
     _add_show(commands, shared)
     maintenance.add_commands(commands, shared)
     return parser
-
-
-def _add_serve(commands: Any, shared: argparse.ArgumentParser) -> None:
-    serving = commands.add_parser("serve", parents=[shared], help="serve devices until SIGTERM")
-    serving.add_argument("--listen", default="127.0.0.1:8080", metavar="HOST:PORT")
-    serving.add_argument("--tls-cert", metavar="FILE", help="PEM certificate chain")
-    serving.add_argument("--tls-key", metavar="FILE", help="PEM key of the certificate")
-    serving.add_argument(
-        "--insecure", action="store_true", help="serve a network without TLS, knowing the risk"
-    )
-    serving.add_argument(
-        "--poll", metavar="HH:MM:SS", help="how often devices are to ask (default: 00:05:00)"
-    )
-    serving.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help="settings; options stand above them (default: server.toml in the data directory)",
-    )
-    serving.add_argument("--verbose", action="store_true", help="log more")
-    serving.set_defaults(run=_serve)
 
 
 def _add_target(commands: Any, shared: argparse.ArgumentParser) -> None:
@@ -173,29 +151,6 @@ def _add_show(commands: Any, shared: argparse.ArgumentParser) -> None:
     )
     show.add_argument("--json", action="store_true", help="everything, for programs")
     show.set_defaults(run=_show)
-
-
-def _serve(options: argparse.Namespace) -> None:
-    # Only here: the other commands need no web server, and start in half the time without.
-    from flipside_server.ddi import checked_sleep
-    from flipside_server.listener import address, refuse_open_air, tls_context
-    from flipside_server.service import Service, serve
-    from flipside_server.settings_file import settings_in
-
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.DEBUG if options.verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-    )
-    where = address(options.listen)
-    if bool(options.tls_cert) != bool(options.tls_key):
-        raise OperatorError("--tls-cert and --tls-key go together: give both or neither")
-    tls = tls_context(options.tls_cert, options.tls_key) if options.tls_cert else None
-    refuse_open_air(where, tls=tls is not None, insecure=options.insecure)
-    settings = settings_in(options.data, options.config)
-    if options.poll:
-        settings = replace(settings, sleep=checked_sleep(options.poll))
-    serve(Service(options.data, where, settings, tls))
 
 
 def _target_add(options: argparse.Namespace) -> None:

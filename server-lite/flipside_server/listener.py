@@ -1,32 +1,32 @@
-"""Where the server listens: an address that is safe or said to be unsafe, and cheroot on it."""
+"""Where the server listens: an address that is safe or said to be unsafe, and a thread on it."""
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import os
 import re
+import resource
+import socket
 import ssl
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from asyncio import sslproto
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
-from cheroot.makefile import StreamReader, StreamWriter
-from cheroot.wsgi import Server
-
+from flipside_server.connection import Connection
 from flipside_server.errors import OperatorError
+from flipside_server.response import App
+from flipside_server.traffic import Office, Traffic
 
-_THREADS = 32
-"""A download holds one while it lasts; idle ones cost next to nothing."""
-_KEPT_CONNECTIONS = 800
-"""Idle connections kept open: below the usual limit of 1024 files of a process."""
-_LARGEST_HEADERS = 32 << 10
-_LARGEST_BODY = 2 << 20
-_IDLE = 30
-"""Seconds until an idle or silent connection is closed."""
+_BACKLOG = 512
+_OTHER_FILES = 128
+"""Files of the process that are no connections: the store's, the downloads', the threads'."""
+_SMALLEST_BUFFER = 32 << 10
 _log = logging.getLogger(__name__)
 
 
@@ -68,96 +68,169 @@ def refuse_open_air(where: Address, *, tls: bool, insecure: bool) -> None:
         )
 
 
-def tls_context(certificate: str, key: str) -> ssl.SSLContext:
-    """TLS with this certificate (chain) and key, both PEM."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(certificate, key, password=_no_password)
-    except OSError as error:
-        raise OperatorError(
-            f"cannot use the certificate {certificate} with the key {key}: {error}"
-        ) from error
-    return context
+class Listener:
+    """A thread that takes connections on one socket, and has their requests answered."""
 
+    def __init__(
+        self, office: Office, bind: Callable[[], socket.socket], tls: ssl.SSLContext | None
+    ) -> None:
+        self._office = office
+        self._bind = bind
+        self._tls = tls
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
+        self._ready = threading.Event()
+        self._traffic: Traffic | None = None
+        self.name: Any = None
+        """The address that it listens on."""
 
-def _no_password() -> str:
-    # Else OpenSSL asks on the terminal, where a service has nobody to answer.
-    raise OperatorError("the TLS key is encrypted: give one without a password")
+    def bind(self) -> socket.socket:
+        """The socket, listening; clients wait there until ``run`` takes them."""
+        bound = self._bind()
+        bound.setblocking(False)
+        self.name = bound.getsockname()
+        return bound
 
+    def run(self, bound: socket.socket) -> None:
+        """Answer until told to stop; requests under way are finished."""
+        asyncio.run(self._run(bound))
 
-class Tls:
-    """Cheroot's TLS adapter, without its fault: the handshake is left to a worker thread.
+    def wait(self) -> None:
+        """Until clients are taken."""
+        self._ready.wait()
 
-    Cheroot's own shakes hands where it accepts, so that one silent client stops everybody.
-    """
+    def stop(self) -> None:
+        """Have ``run`` end. From any thread."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._stop.set)
 
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return self._traffic.connections if self._traffic is not None else 0
 
-    def bind(self, sock: Any) -> Any:
-        """The listening socket as it is."""
-        return sock
+    def responds(self, within: float) -> bool:
+        """Whether the thread does its work. From any other thread."""
+        assert self._loop is not None
+        turned = threading.Event()
+        self._loop.call_soon_threadsafe(turned.set)
+        return turned.wait(within)
 
-    def wrap(self, sock: Any) -> tuple[Any, dict[str, str]]:
-        """An accepted socket under TLS; its first read shakes hands."""
-        wrapped = self._context.wrap_socket(
-            sock, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=True
+    async def _run(self, bound: socket.socket) -> None:
+        self._loop = loop = asyncio.get_running_loop()
+        office = self._office
+        most = min(_most(), office.limits.connections)
+        with ThreadPoolExecutor(office.threads, thread_name_prefix="request") as pool:
+            self._traffic = traffic = Traffic(office, pool, most)
+            server = await self._serve(loop, bound, lambda: Connection(traffic))
+            watch = asyncio.create_task(traffic.look_after())
+            self._ready.set()
+            await self._stop.wait()
+            server.close()
+            await traffic.end()
+            watch.cancel()
+            # The last connections say good-bye.
+            await asyncio.sleep(0)
+
+    async def _serve(
+        self, loop: asyncio.AbstractEventLoop, bound: socket.socket, make: Any
+    ) -> asyncio.Server:
+        if self._tls is None:
+            return await loop.create_server(make, sock=bound, backlog=_BACKLOG)
+        # asyncio gives every connection with TLS a buffer of 256 KiB, which a thousand silent
+        # clients would turn into 256 MiB; requests are small.
+        sslproto.SSLProtocol.max_size = _SMALLEST_BUFFER
+        return await loop.create_server(
+            make,
+            sock=bound,
+            backlog=_BACKLOG,
+            ssl=self._tls,
+            ssl_handshake_timeout=self._office.limits.handshake,
+            ssl_shutdown_timeout=2,
         )
-        return wrapped, {"wsgi.url_scheme": "https", "HTTPS": "on"}
-
-    def makefile(self, sock: Any, mode: str = "r", bufsize: int = -1) -> Any:
-        """A file on the socket, as cheroot wants it."""
-        kind: Any = StreamReader if "r" in mode else StreamWriter
-        return kind(sock, mode, bufsize)
 
 
-def tcp_listener(app: Any, where: Address, tls: ssl.SSLContext | None) -> Any:
-    """A server for the application, not yet listening."""
-    server = _server(app, (where.host, where.port), _THREADS)
-    server.max_request_body_size = _LARGEST_BODY
-    if tls is not None:
-        server.ssl_adapter = Tls(tls)
-    return server
+def tcp_listener(office: Office, where: Address, tls: ssl.SSLContext | None = None) -> Listener:
+    """A listener for devices, not yet listening."""
+    scheme = "https" if tls is not None else "http"
+    environ = {**_environ(scheme), "SERVER_NAME": where.host, "SERVER_PORT": str(where.port)}
+
+    def bind() -> socket.socket:
+        try:
+            found = socket.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM)
+            family, *_, name = found[0]
+            return socket.create_server(name[:2], family=family, backlog=_BACKLOG)
+        except OSError as error:
+            raise OperatorError(f"cannot listen on {where}: {error}") from error
+
+    return Listener(replace(office, environ=environ), bind, tls)
 
 
-def unix_listener(app: Any, path: str) -> Any:
-    """A server on a Unix socket that its owner alone may use, not yet listening."""
-    return _server(app, path, 4)
+def unix_listener(app: App, path: str) -> Listener:
+    """A listener on a Unix socket that its owner alone may use, not yet listening."""
+    environ = {**_environ("http"), "SERVER_NAME": "localhost", "SERVER_PORT": ""}
 
+    def bind() -> socket.socket:
+        bound = socket.socket(socket.AF_UNIX)
+        before = os.umask(0o177)
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(path)  # noqa: PTH108  # a name that fits a socket, see short_path
+            bound.bind(path)
+            bound.listen(_BACKLOG)
+        except OSError as error:
+            bound.close()
+            raise OperatorError(f"cannot listen on {path}: {error}") from error
+        finally:
+            os.umask(before)
+        return bound
 
-def _server(app: Any, where: Any, threads: int) -> Any:
-    make: Any = Server  # cheroot's stubs leave the arguments untyped
-    server = make(where, app, numthreads=threads, server_name="flipside-server", timeout=_IDLE)
-    server.max_request_header_size = _LARGEST_HEADERS
-    server.keep_alive_conn_limit = _KEPT_CONNECTIONS
-    server.request_queue_size = 128
-    server.error_log = _error_log
-    return server
-
-
-def _error_log(msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
-    # A client that broke off, or spoke no TLS, is no fault of ours and leaves no trace.
-    broken = isinstance(sys.exception(), OSError)
-    _log.log(logging.INFO if broken else level, "%s", msg, exc_info=traceback and not broken)
+    return Listener(Office(app, streamed=True, threads=4, environ=environ), bind, None)
 
 
 @contextmanager
-def listening(server: Any) -> Iterator[None]:
+def listening(listener: Listener) -> Iterator[None]:
     """Listen and answer; at the end, let requests under way finish."""
-    # With this in the environment cheroot would take over file 3, control socket or not.
-    os.environ.pop("LISTEN_PID", None)
-    before = os.umask(0o177)
-    try:
-        server.prepare()
-    except OSError as error:
-        raise OperatorError(f"cannot listen on {server.bind_addr}: {error}") from error
-    finally:
-        os.umask(before)
-    thread = threading.Thread(target=server.serve, name="listener", daemon=True)
+    bound = listener.bind()
+    thread = threading.Thread(target=listener.run, args=(bound,), name="listener", daemon=True)
     thread.start()
+    listener.wait()
     try:
         yield
     finally:
-        server.stop()
+        listener.stop()
         thread.join()
+
+
+class _Errors:
+    """Where an application writes what broke it."""
+
+    def write(self, text: str) -> None:
+        _log.critical("this is a bug, please report it: %s", text)
+
+    def flush(self) -> None:
+        """Nothing waits here."""
+
+
+def _environ(scheme: str) -> dict[str, Any]:
+    # PEP 3333, "environ Variables".
+    return {
+        "SCRIPT_NAME": "",
+        "REMOTE_ADDR": "",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scheme,
+        "wsgi.errors": _Errors(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+    }
+
+
+def _most() -> int:
+    """How many connections there is room for; the limit that nobody asked for is lifted."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(wanted, soft if soft != resource.RLIM_INFINITY else wanted) - _OTHER_FILES

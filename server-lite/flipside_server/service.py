@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import socket
-import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -16,11 +15,20 @@ from flipside_server.application import application
 from flipside_server.control_socket import control_application
 from flipside_server.directory import short_path
 from flipside_server.errors import DirectoryHeldError
-from flipside_server.listener import Address, listening, tcp_listener, unix_listener
+from flipside_server.front_desk import front_desk
+from flipside_server.limits import LIMITS, Limits
+from flipside_server.listener import Address, Listener, listening, tcp_listener, unix_listener
+from flipside_server.metrics import Tally
+from flipside_server.operations import Network, Operations, with_operations, with_pulse
 from flipside_server.premises import Premises, milliseconds, occupied
 from flipside_server.settings import Settings
+from flipside_server.tls import Tls
+from flipside_server.traffic import Office
 from flipside_server.visit import Desk
 
+_STOPS = {signal.SIGTERM, signal.SIGINT}
+_ROUND = 5
+"""Seconds between two looks at the TLS files, and between two signs of life."""
 _log = logging.getLogger(__name__)
 
 
@@ -31,13 +39,15 @@ class Service:
     data: Path
     where: Address
     settings: Settings
-    tls: ssl.SSLContext | None = None
+    tls: Tls | None = None
+    near: tuple[Network, ...] = ()
+    """Who besides this machine may see the figures."""
+    limits: Limits = LIMITS
 
 
 def serve(service: Service) -> None:
     """Serve devices and orders until SIGTERM or SIGINT."""
-    stops = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, stops)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*_STOPS, signal.SIGHUP})
     with ExitStack() as stack:
         premises = stack.enter_context(occupied(service.data, create=True))
         if premises is None:
@@ -45,18 +55,29 @@ def serve(service: Service) -> None:
                 f"another server serves {service.data} already: stop it or give another --data"
             )
         stack.enter_context(_taking_orders(premises))
-        front = tcp_listener(application(_desk(service, premises)), service.where, service.tls)
+        front = _front(service, premises)
         stack.enter_context(listening(front))
-        _announce(service, Address(*front.bind_addr))
-        caught = signal.sigwait(stops)
-        _log.info("stopping on %s", signal.Signals(caught).name)
+        _announce(service, Address(*front.name[:2]))
+        _watch(service, front)
         _notify("STOPPING=1")
 
 
-def _desk(service: Service, premises: Premises) -> Desk:
-    return Desk(
+def _front(service: Service, premises: Premises) -> Listener:
+    tally = Tally()
+    desk = Desk(
         premises.store, premises.artifacts, premises.contacts, milliseconds, service.settings
     )
+    operations = Operations(
+        premises.store, service.data, tally, lambda: front.connections, service.near
+    )
+    office = Office(
+        with_operations(application(desk), operations),
+        with_pulse(application(front_desk(desk)), operations),
+        service.limits,
+        tally.observe,
+    )
+    front = tcp_listener(office, service.where, service.tls.context if service.tls else None)
+    return front
 
 
 @contextmanager
@@ -77,6 +98,19 @@ def _announce(service: Service, where: Address) -> None:
         _log.warning("no TLS on %s: everybody on the network can read the targets' tokens", where)
     _log.info("serving devices on %s://%s, data in %s", scheme, where, service.data)
     _notify("READY=1")
+
+
+def _watch(service: Service, front: Listener) -> None:
+    """Do what is due until a signal says stop."""
+    while True:
+        caught = signal.sigtimedwait({*_STOPS, signal.SIGHUP}, _ROUND)
+        if caught is not None and caught.si_signo in _STOPS:
+            _log.info("stopping on %s", signal.Signals(caught.si_signo).name)
+            return
+        if service.tls is not None:
+            service.tls.refresh(told=caught is not None)
+        if front.responds(_ROUND):
+            _notify("WATCHDOG=1")
 
 
 def _notify(state: str) -> None:

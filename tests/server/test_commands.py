@@ -72,7 +72,6 @@ def taking_orders(data: Path) -> Iterator[None]:
         assert premises is not None
         with short_path(premises.directory.socket) as path:
             server = unix_listener(control_application(premises.control), path)
-            server.expiration_interval = 0.02  # how long its end takes
             with listening(server):
                 yield
 

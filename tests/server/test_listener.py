@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from flipside_server.application import application
 from flipside_server.control_socket import control_application
 from flipside_server.errors import OperatorError
 from flipside_server.listener import (
@@ -26,10 +25,11 @@ from flipside_server.listener import (
     listening,
     refuse_open_air,
     tcp_listener,
-    tls_context,
     unix_listener,
 )
 from flipside_server.orders import Subject
+from flipside_server.tls import TlsFiles, tls
+from flipside_server.traffic import Office
 from models.ddi_device import FIRMWARE, Device, House
 
 HERE = Address("127.0.0.1", 0)
@@ -38,10 +38,9 @@ HERE = Address("127.0.0.1", 0)
 @contextmanager
 def served(app: Any, tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """The port on which the application is served."""
-    server = tcp_listener(app, HERE, tls)
-    server.expiration_interval = 0.02  # how long its end takes
-    with listening(server):
-        yield server.bind_addr[1]
+    listener = tcp_listener(Office(app), HERE, tls)
+    with listening(listener):
+        yield listener.name[1]
 
 
 def ask(connection: http.client.HTTPConnection, device: Device, path: str = "") -> bytes:
@@ -98,14 +97,11 @@ def test_more_clients_than_threads_are_all_answered(house: House, device: Device
     ("request_", "status"),
     [
         (b"nonsense\r\n\r\n", b"400"),
-        (b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", b"400"),
         (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", b"414"),
-        (b"GET / HTTP/1.1\r\n" + b"A: " + b"b" * 70_000 + b"\r\n\r\n", b"413"),
-        (b"PUT / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", b"413"),
-        (
-            b"PUT /DEFAULT/controller/v1/pi-1/configData HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
-            b"401",
-        ),
+        (b"GET / HTTP/1.1\r\n" + b"A: " + b"b" * 70_000 + b"\r\n\r\n", b"431"),
+        (b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n", b"413"),
+        (b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", b"400"),
         (b"GET /DEFAULT/controller/v1/pi-1 HTTP/1.0\r\n\r\n", b"401"),
     ],
 )
@@ -143,7 +139,7 @@ def test_tls_goes_on_while_others_keep_silent_or_speak_nonsense(
 ) -> None:
     cert, key = certificate(tmp_path)
     trusting = ssl.create_default_context(cafile=str(cert))
-    with caplog.at_level(logging.INFO), served(house.app, tls_context(cert, key)) as port:
+    with caplog.at_level(logging.INFO), served(house.app, tls(TlsFiles(cert, key)).context) as port:
         where = ("127.0.0.1", port)
         with socket.create_connection(where), socket.create_connection(where) as nonsense:
             nonsense.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -187,9 +183,9 @@ def test_certificates_that_cannot_be_used(tmp_path: Path) -> None:
     )
     for bad in [(cert, foreign), (key, cert), (cert, "/none")]:
         with pytest.raises(OperatorError, match="cannot use the certificate"):
-            tls_context(*bad)
+            tls(TlsFiles(*bad))
     with pytest.raises(OperatorError, match="the TLS key is encrypted"):
-        tls_context(cert, locked)
+        tls(TlsFiles(cert, locked))
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is the other party here")
@@ -224,7 +220,7 @@ def test_socket_activation_hands_no_orders_to_the_network(
 
 def test_an_address_in_use_is_told(house: House) -> None:
     with served(house.app) as port:
-        second = tcp_listener(application(None), Address("127.0.0.1", port), None)  # type: ignore[arg-type]  # never asked
+        second = tcp_listener(Office(house.app), Address("127.0.0.1", port))
         with pytest.raises(OperatorError, match="cannot listen on"), listening(second):
             pass
 
