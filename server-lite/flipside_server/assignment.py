@@ -9,7 +9,7 @@ from flipside_server.duration import seconds
 from flipside_server.errors import OperatorError
 from flipside_server.orders import Assign
 from flipside_server.terms import AS_CONFIGURED, Terms, Urgency
-from flipside_server.window import ALWAYS, checked_window
+from flipside_server.window import ALWAYS, Window, checked_window
 
 
 def add_terms(assign: argparse.ArgumentParser) -> None:
@@ -26,10 +26,9 @@ def add_terms(assign: argparse.ArgumentParser) -> None:
     )
     assign.add_argument(
         "--window",
-        nargs=3,
-        metavar=("SCHEDULE", "HH:MM:SS", "ZONE"),
+        metavar="'SCHEDULE HH:MM:SS ZONE'",
         help="install only then: 03:00 for every day or a Quartz cron expression, for how long, "
-        "and the offset from UTC, such as +01:00",
+        "and the offset from UTC, as in '03:00 01:30:00 +01:00'",
     )
     assign.add_argument(
         "--confirm", action="store_true", help="somebody at the device has to confirm it first"
@@ -47,7 +46,7 @@ def assignment(options: argparse.Namespace) -> Assign:
     terms = Terms(
         _urgency(options),
         _moment(options.forced_at) if options.forced_at else 0,
-        checked_window(*options.window) if options.window else ALWAYS,
+        _window(options.window) if options.window else ALWAYS,
         _hold(options.hold),
     )
     return Assign(options.target, options.set, terms, options.confirm)
@@ -68,6 +67,17 @@ def _moment(text: str) -> int:
         raise OperatorError(
             f"{text!r} is no time: give one such as 2027-01-31T03:00+01:00"
         ) from error
+
+
+def _window(text: str) -> Window:
+    # The schedule may have spaces of its own.
+    parts = text.rsplit(maxsplit=2)
+    if len(parts) < 3:
+        raise OperatorError(
+            f"the window {text!r} cannot be used: give its schedule, duration and time zone, "
+            "as in '03:00 01:30:00 +01:00'"
+        )
+    return checked_window(*parts)
 
 
 def _hold(text: str | None) -> int:

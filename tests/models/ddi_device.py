@@ -114,6 +114,8 @@ class Device:
     token: str
     tenant: str = "DEFAULT"
     headers: Headers = field(default_factory=dict)
+    environ: dict[str, Any] = field(default_factory=dict)
+    """What a listener adds to the WSGI environment."""
 
     def get(self, path: str = "", **headers: str) -> Answer:
         return self.call("GET", path, headers=headers)
@@ -127,7 +129,7 @@ class Device:
         environ = self._environ(method, url, payload)
         given = {"Authorization": f"TargetToken {self.token}", **self.headers, **(headers or {})}
         environ |= {f"HTTP_{key.upper().replace('-', '_')}": text for key, text in given.items()}
-        return _answer(self.house.app, environ)
+        return _answer(self.house.app, environ | self.environ)
 
     def base(self) -> str:
         return f"http://flipside.test/{self.tenant}/controller/v1/{self.name}"

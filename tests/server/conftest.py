@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,13 +10,17 @@ import pytest
 
 from models.ddi_device import Device, House
 
+MEMORY = Path("/dev/shm")
+"""Where flushes cost nothing; what survives a cut is tested elsewhere."""
+
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def house() -> Iterator[House]:
     """An empty server."""
-    made = House(tmp_path)
-    yield made
-    made.store.close()
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
+        made = House(Path(folder))
+        yield made
+        made.store.close()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 from flipside_server.orders import Assign
 from flipside_server.settings import Hold
+from flipside_server.table import tables
 from flipside_server.terms import Terms
 from models.ddi_device import OFTEN, Answer, Device, House
 from models.stock_clients import RaucHawkbitUpdater, SWUpdate
@@ -176,6 +177,7 @@ def test_a_device_that_later_shows_the_older_one_fell_back(house: House, held: D
     told = house.target("pi-1")
     assert told["state"] == "error"
     assert told["remark"] == "fell back: it shows 1.0 although os:2.0 was installed"
+    assert told["remark"] in tables({"targets": [told]})
     assert last(house, key) == "Update Server: the device fell back: it shows 1.0 again."
     assert len(house.action(key)["statuses"]) == len(set(map(str, house.action(key)["statuses"])))
     assert state(house, key) == "finished"
