@@ -45,12 +45,10 @@ def _known(desk: Desk, controller_id: str) -> Target | None:
 def _registered(desk: Desk, controller_id: str, now: int) -> Target:
     if CONTROLLER_ID.fullmatch(controller_id) is None:
         raise MalformedError("the controller id has more than letters, digits and ._:@+~-")
-    _log.info("registering target=%s", controller_id)
+
+    def made(key: int) -> Target:
+        _log.info("registering target=%s", controller_id)
+        return Target(key, controller_id, "", created=now)
+
     # Sixteen clients may register one device at once.
-    return found_or_made(
-        desk.store,
-        Target,
-        "controller_id",
-        controller_id,
-        lambda key: Target(key, controller_id, "", created=now),
-    )
+    return found_or_made(desk.store, Target, "controller_id", controller_id, made)
