@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from flipside_server.admission import Policy
+from flipside_server.cli import main
 from flipside_server.credentials import proof
 from flipside_server.errors import OperatorError
 from flipside_server.proxy import Proxy
@@ -144,3 +145,15 @@ def test_a_secret_file_lies_beside_the_settings(tmp_path: Path) -> None:
         settings_in(tmp_path, None)
     secret.chmod(0o400)
     assert settings_in(tmp_path, None).admission.gateway == proof(TOKEN)
+
+
+def test_a_fault_in_the_settings_keeps_the_server_from_starting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "server.toml"
+    file.write_text("[devices]\npolls = 1")
+    data = tmp_path / "data"
+    assert main(["serve", "--data", str(data), "--config", str(file)]) == 3
+    told = capsys.readouterr().err
+    assert told.endswith(f"{file}: there is no key devices.polls: did you mean poll?\n")
+    assert not data.exists()
