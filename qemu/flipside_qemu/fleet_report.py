@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from flipside_qemu.fleet_tally import Tally
 
 SHOWN = 10
 """Sentences that people are shown of a long list; programs get all."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +58,25 @@ class Report:
                 f"   p50 {one['p50_ms']:>8.1f} ms   p99 {one['p99_ms']:>8.1f} ms"
                 for kind, one in document["requests"].items()
             ),
-            f"  fetched     {self.tally.fetched:>9} bytes",
-            "updates: " + _listed(document["updates"]),
-            "images:  " + _listed(document["images"]),
+            *self._fetched(),
+            *self._lives(document),
             *(f"error, {count} times: {said}" for said, count in _few(document["errors"].items())),
             *(f"not as it had to be: {flaw}" for flaw in _few(self.flaws)),
             self._verdict(),
         ]
+
+    def _fetched(self) -> list[str]:
+        fetched = self.tally.fetched
+        if not fetched:
+            return []
+        return [f"  fetched     {fetched / 1e6:>9.1f} MB {fetched / 1e6 / self.seconds:>6.1f} MB/s"]
+
+    def _lives(self, document: dict[str, Any]) -> list[str]:
+        """What became of devices; nothing where there were only requests."""
+        if not self.tally.places:
+            return []
+        kinds = ("states", "updates", "images")
+        return [f"{kind + ':':9}{_listed(document[kind])}" for kind in kinds]
 
     def _verdict(self) -> str:
         if not self.flaws:
@@ -69,7 +84,7 @@ class Report:
         return f"{len(self.flaws)} things did not end as they had to"
 
 
-def _few(sentences: Any) -> list[Any]:
+def _few(sentences: Iterable[T]) -> list[T]:
     return list(sentences)[:SHOWN]
 
 
