@@ -137,8 +137,8 @@ def _devices(options: Namespace) -> dict[str, str]:
     if options.save_tokens and not options.provision:
         raise OperatorError("--save-tokens keeps what --provision prints: give both or neither")
     if options.tokens:
-        return credentials.tokens(options.tokens, options.prefix, options.devices)
-    found = credentials.names(options.prefix, options.devices or 100)
+        return credentials.tokens(options.tokens, options.prefix or "", options.devices)
+    found = credentials.names(options.prefix or "fleet-", options.devices or 100)
     if options.gateway_token_file:
         return credentials.gateway(options.gateway_token_file, found)
     if not options.provision:
@@ -183,7 +183,7 @@ def parser() -> ArgumentParser:
 
 def _add_devices(group: Any) -> None:
     group.add_argument("--devices", type=_count, metavar="N", help="(default: 100, or all tokens)")
-    group.add_argument("--prefix", default="fleet-", help="of their names (default: %(default)s)")
+    group.add_argument("--prefix", help="of their names (default: fleet-, or all tokens)")
     group.add_argument("--tenant", default="DEFAULT", help="(default: %(default)s)")
     proofs = group.add_mutually_exclusive_group()
     proofs.add_argument(

@@ -8,7 +8,6 @@ one answer, keep the connection or not.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -125,7 +124,7 @@ class Connection(asyncio.BufferedProtocol):
 
         ``link`` is the pace in bytes per second; 0 for as fast as they come.
         """
-        self._answer, self._link, self._started = answer, link, time.monotonic()
+        self._answer, self._link, self._started = answer, link, self._loop.time()
         self._piece = len(self._buffer)
         if link:
             self._piece = min(self._piece, max(_SMALLEST_PIECE, int(link / _BEATS)))
@@ -198,7 +197,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _hold_back(self, answer: Answer) -> None:
         """Read on only when a link of this pace would have brought so much."""
-        early = self._started + answer.received / self._link - time.monotonic()
+        early = self._started + answer.received / self._link - self._loop.time()
         if early > 0:
             self._transport.pause_reading()
             self._loop.call_later(early, self._read_on)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from flipside_agent import ddi, deployment, feedback
 from flipside_agent.address import Site
-from flipside_agent.errors import AgentError, UpdateError
+from flipside_agent.errors import AgentError, NetworkError, UpdateError
 from flipside_agent.hawkbit import MOST_PROGRESS
 from flipside_agent.ports import Poll, Refusal
 from flipside_agent.transport import check_status
@@ -40,6 +40,8 @@ class Dialogue:
     """Told of each result that was given, and whether the server took it."""
     told: Counter[str] = field(default_factory=Counter)
     """Sentences of progress, by action."""
+    unanswered: set[str] = field(default_factory=set)
+    """Actions whose result was sent once without an answer."""
 
     async def poll(self) -> Poll:
         """Ask for work."""
@@ -56,15 +58,19 @@ class Dialogue:
 
     async def report(self, update: Update, outcome: Outcome) -> None:
         """Tell how an update ended."""
-        document = feedback.result(outcome)
+        action, document = update.action, feedback.result(outcome)
+        path = ddi.feedback_path(action)
+        gone: tuple[int, ...] = _GONE
         if outcome.verdict is Verdict.CANCELED:
-            path = ddi.cancel_path(update.action, "/feedback")
-            status = await self._tell(Kind.FEEDBACK, "POST", path, document, *_NOT_CANCELING)
-        else:
-            path = ddi.feedback_path(update.action)
-            status = await self._tell(Kind.FEEDBACK, "POST", path, document, *_GONE)
-        del self.told[update.action]
-        self.on_reported(update, outcome, status < 300)
+            path, gone = ddi.cancel_path(action, "/feedback"), _NOT_CANCELING
+        try:
+            status = await self._tell(Kind.FEEDBACK, "POST", path, document, *gone)
+        except NetworkError:
+            self.unanswered.add(action)
+            raise
+        del self.told[action]
+        # That it is closed is no surprise to a device which may have closed it unheard.
+        self.on_reported(update, outcome, status < 300 or action in self.unanswered)
 
     async def progress(self, action: str, sentence: str) -> None:
         """Tell how far an action has come."""
