@@ -55,9 +55,8 @@ class Pace:
 class PlainPicture:
     """One line every few seconds."""
 
-    def __init__(self, tally: Tally, size: int) -> None:
+    def __init__(self, tally: Tally) -> None:
         self._tally = tally
-        self._size = size
         self._pace = Pace()
         self._started = time.monotonic()
 
@@ -164,5 +163,5 @@ def picture(tally: Tally, size: int, title: str, *, plain: bool = False) -> Pict
     """The picture that this terminal can bear."""
     console = Console()
     if plain or not console.is_terminal:
-        return PlainPicture(tally, size)
+        return PlainPicture(tally)
     return LivePicture(tally, size, title, console)

@@ -21,7 +21,7 @@ from flipside_qemu.fleet import Fleet, Plan, Server
 from flipside_qemu.fleet_board import Nature
 from flipside_qemu.fleet_bundle import Manner
 from flipside_qemu.fleet_cli import main
-from flipside_qemu.fleet_credentials import written
+from flipside_qemu.fleet_credentials import gateway, names, written
 from flipside_qemu.fleet_fate import Fate, Odds
 from flipside_qemu.fleet_request import Kind
 from flipside_server.orders import Subject
@@ -189,6 +189,23 @@ def test_over_tls_with_an_authority_of_its_own(
         foreign = ["--ca", str(Authority(tmp_path, "foreign").certificate), "--duration", "0.5"]
         assert main([*command, *foreign, "--updates", "1"]) == 1
     assert "is not to be trusted" in capsys.readouterr().out
+
+
+def test_devices_register_themselves_with_a_gateway_token(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    settings, token = tmp_path / "data" / "server.toml", tmp_path / "gateway"
+    settings.write_text('[devices]\ngateway_token = "gateway-of-the-fleet"\n')
+    settings.chmod(0o600)
+    token.write_text("gateway-of-the-fleet\n")
+    proofs = gateway(token, names("fleet-", 8))
+    with open_yard(tmp_path) as yard:
+        _, flaws = _run(yard, replace(PLAN, updates=0, duration=0.5), proofs)
+        assert flaws == []
+        assert len(yard.show(Subject.TARGETS, proofs)) == 8
+        yard.assign(proofs, yard.release())
+        _, flaws = _run(yard, replace(PLAN, ask=True), proofs)
+        assert flaws == []
+        assert yard.states(proofs) == {"finished": 8}
 
 
 def test_the_command_from_end_to_end(yard: Yard, tmp_path: Path) -> None:
