@@ -33,6 +33,8 @@ class Limits:
     """Between two requests."""
     stalled: float = 60
     """While an answer is sent and the client takes nothing of it."""
+    look: float = 1
+    """Between two looks for connections whose time is over."""
     grace: float = 20
     """For requests under way to end, downloads among them, once the server is told to stop."""
 

@@ -26,7 +26,7 @@ from flipside_server.traffic import Office, Traffic
 _BACKLOG = 512
 _OTHER_FILES = 128
 """Files of the process that are no connections: the store's, the downloads', the threads'."""
-_SMALLEST_BUFFER = 32 << 10
+_TLS_BUFFER = 16 << 10
 _log = logging.getLogger(__name__)
 
 
@@ -139,7 +139,7 @@ class Listener:
             return await loop.create_server(make, sock=bound, backlog=_BACKLOG)
         # asyncio gives every connection with TLS a buffer of 256 KiB, which a thousand silent
         # clients would turn into 256 MiB; requests are small.
-        sslproto.SSLProtocol.max_size = _SMALLEST_BUFFER
+        sslproto.SSLProtocol.max_size = _TLS_BUFFER
         return await loop.create_server(
             make,
             sock=bound,

@@ -109,7 +109,7 @@ class Traffic:
     async def look_after(self) -> None:
         """End connections whose time is over, until cancelled."""
         while True:
-            await asyncio.sleep(1)
+            await asyncio.sleep(self.office.limits.look)
             now = self.loop.time()
             for connection in [one for one in self._all if one.deadline < now]:
                 connection.overdue()
