@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
+from models.authority import Authority
 from models.server_process import command, environment, run, serving
 
 FINISHED = {"status": {"execution": "closed", "result": {"finished": "success"}}}
@@ -113,3 +116,40 @@ def test_what_root_adds_belongs_to_the_directorys_owner() -> None:
         set_up(data)
         for path in data.rglob("*"):
             assert path.stat().st_uid == 65534, path
+
+
+def test_a_new_certificate_is_served_after_a_signal(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "authority")
+    chain = tmp_path / "chain.pem"
+    chain.write_bytes(authority.issue("first").read_bytes())
+    context = ssl.create_default_context(cafile=str(authority.certificate))
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    with serving(tmp_path / "data", "--tls-cert", str(chain), "--tls-key", str(chain)) as server:
+        first = _serial(server.port, context)
+        chain.write_bytes(authority.issue("second").read_bytes())
+        server.process.send_signal(signal.SIGHUP)
+        while _serial(server.port, context) == first:
+            assert server.process.poll() is None
+
+
+def _serial(port: int, context: ssl.SSLContext) -> str:
+    raw = socket.create_connection(("127.0.0.1", port))
+    with context.wrap_socket(raw, server_hostname="127.0.0.1") as secured:
+        shown = secured.getpeercert()
+    assert shown is not None
+    return str(shown["serialNumber"])
+
+
+def test_the_pages_for_operators(tmp_path: Path) -> None:
+    with serving(tmp_path, "--log-format", "json") as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port)
+        found = {}
+        for page in ("/healthz", "/readyz", "/metrics"):
+            connection.request("GET", page)
+            answer = connection.getresponse()
+            found[page] = answer.status, answer.read()
+        connection.close()
+        log = server.stop()
+    assert [status for status, _ in found.values()] == [200, 200, 200]
+    assert b"flipside_ready 1.0" in found["/metrics"][1]
+    assert all(json.loads(line)["level"] in ("info", "warning") for line in log.splitlines())
