@@ -109,12 +109,17 @@ class Listener:
         """How many clients are connected."""
         return self._traffic.connections if self._traffic is not None else 0
 
-    def responds(self, within: float) -> bool:
-        """Whether the thread does its work. From any other thread."""
+    def have(self, job: Callable[[], None], within: float) -> bool:
+        """Have the thread do this between two clients; whether it came to it. From any other."""
         assert self._loop is not None
-        turned = threading.Event()
-        self._loop.call_soon_threadsafe(turned.set)
-        return turned.wait(within)
+        done = threading.Event()
+
+        def work() -> None:
+            job()
+            done.set()
+
+        self._loop.call_soon_threadsafe(work)
+        return done.wait(within)
 
     async def _run(self, bound: socket.socket) -> None:
         self._loop = loop = asyncio.get_running_loop()

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from flipside_server.application import application
@@ -107,10 +108,15 @@ def _watch(service: Service, front: Listener) -> None:
         if caught is not None and caught.si_signo in _STOPS:
             _log.info("stopping on %s", signal.Signals(caught.si_signo).name)
             return
-        if service.tls is not None:
-            service.tls.refresh(told=caught is not None)
-        if front.responds(_ROUND):
+        # In the thread that shakes hands: a handshake must not see the new certificate with the
+        # old key.
+        if front.have(partial(_refresh, service.tls, told=caught is not None), _ROUND):
             _notify("WATCHDOG=1")
+
+
+def _refresh(tls: Tls | None, *, told: bool) -> None:
+    if tls is not None:
+        tls.refresh(told=told)
 
 
 def _notify(state: str) -> None:
