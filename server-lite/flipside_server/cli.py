@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from flipside_server import maintenance
+from flipside_server import audit_command, maintenance
 from flipside_server.assignment import add_terms, assignment
 from flipside_server.errors import (
     DirectoryHeldError,
@@ -90,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_actions(commands, shared)
     _add_show(commands, shared)
     maintenance.add_commands(commands, shared)
+    audit_command.add_command(commands, shared)
     return parser
 
 

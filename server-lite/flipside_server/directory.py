@@ -24,6 +24,16 @@ class DataDirectory:
         return self.path / "records.log"
 
     @property
+    def audit(self) -> Path:
+        """The audit log."""
+        return self.path / "audit.log"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints of the audit log are kept, if they are kept here."""
+        return self.path / "audit.checkpoints"
+
+    @property
     def artifacts(self) -> Path:
         """The folder of artifacts."""
         return self.path / "artifacts"

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from flipside_server import verdict
 from flipside_server.action import Action, State, Status, status
+from flipside_server.actor import acting
 from flipside_server.store import Store
 from flipside_server.target import Target
 
@@ -30,7 +31,7 @@ def _is_overdue(action: Action, now: int) -> bool:
 
 
 def _close(store: Store, key: int, now: int) -> bool:
-    with store.exclusive():
+    with acting("server"), store.exclusive():
         action = store.get(Action, key)
         target = store.get(Target, action.target) if action else None
         change = verdict.overdue(action, target.shown, now) if action and target else None

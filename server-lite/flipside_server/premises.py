@@ -10,12 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flipside_server.artifact_folder import ArtifactFolder
+from flipside_server.audit_log import AuditLog
+from flipside_server.audited_control import AuditedControl
+from flipside_server.audited_store import AuditedStore
 from flipside_server.contacts import Contacts
 from flipside_server.control import Control
 from flipside_server.directory import DataDirectory, held, opened, short_path
 from flipside_server.errors import DirectoryHeldError, StorageError
+from flipside_server.note import Note
 from flipside_server.orders import CarriesOut
 from flipside_server.remote_control import RemoteControl
+from flipside_server.scribe import Scribe
+from flipside_server.store import Store
 from flipside_server.tiny_store import TinyStore
 
 _PATIENCE = 5.0
@@ -29,10 +35,10 @@ class Premises:
     """A data directory that is ours alone, with all that works in it."""
 
     directory: DataDirectory
-    store: TinyStore
+    store: Store
     artifacts: ArtifactFolder
     contacts: Contacts
-    control: Control
+    control: AuditedControl
 
 
 @contextmanager
@@ -48,10 +54,23 @@ def occupied(data: Path, *, create: bool) -> Iterator[Premises | None]:
             artifacts.prepare()
         except OSError as error:
             raise StorageError(f"cannot use {directory.artifacts}: {error.strerror}") from error
-        store = TinyStore.open(directory.records)
-        stack.callback(store.close)
-        control = Control(store, artifacts, contacts, milliseconds)
+        store = _audited(stack, directory)
+        control = AuditedControl(Control(store, artifacts, contacts, milliseconds), store)
         yield Premises(directory, store, artifacts, contacts, control)
+
+
+def _audited(stack: ExitStack, directory: DataDirectory) -> AuditedStore:
+    store = TinyStore.open(directory.records)
+    stack.callback(store.close)
+    pending = store.first(Note)
+    log = AuditLog.open(directory.audit, pending)
+    stack.callback(log.close)
+    scribe = Scribe(store, log)
+    stack.callback(scribe.close)
+    if pending is not None:
+        # Left over by a process that was killed.
+        scribe.wake()
+    return AuditedStore(store, milliseconds, scribe.wake)
 
 
 @contextmanager

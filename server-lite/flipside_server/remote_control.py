@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from flipside_server import errors
+from flipside_server.audited_control import OPERATOR, user
 from flipside_server.directory import short_path
 from flipside_server.errors import OperatorError, ServerError, StorageError
 from flipside_server.orders import Answer, Order, to_document
@@ -44,7 +45,8 @@ class RemoteControl:
             connection.sock = socket.socket(socket.AF_UNIX)
             connection.sock.connect(path)
         try:
-            connection.request("POST", "/", body, {"Content-Length": str(size)})
+            headers = {"Content-Length": str(size), OPERATOR: user()}
+            connection.request("POST", "/", body, headers)
             response = connection.getresponse()
             return response.status, json.loads(response.read())
         finally:

@@ -84,6 +84,10 @@ class TinyStore:
             keys = self._storage.keys(TABLES[kind])
         return (record for key in keys if (record := self.get(kind, key)) is not None)
 
+    def first(self, kind: type[R]) -> int | None:
+        """The id of the oldest record of the kind; None if there is none."""
+        return next(iter(self._storage.keys(TABLES[kind])), None)
+
     def new_id(self, kind: type[R]) -> int:
         """An id that no record of the kind ever had or will have."""
         with self._lock:
@@ -102,6 +106,8 @@ class TinyStore:
                 if not isinstance(one, _ON_DISK):
                     self._known[type(one)][one.id] = one
             for one in gone:
+                if isinstance(one, _ON_DISK):
+                    continue
                 self._known[type(one)][one.id] = None
 
     def exclusive(self) -> AbstractContextManager[object]:
