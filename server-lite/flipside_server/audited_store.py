@@ -17,8 +17,12 @@ from flipside_server.actor import actor
 from flipside_server.errors import OperatorError
 from flipside_server.note import Note
 from flipside_server.software import SoftwareModule
-from flipside_server.store import R, Record, Store
+from flipside_server.store import R, Record
 from flipside_server.target import Target
+from flipside_server.tiny_store import TinyStore
+
+Clock = Callable[[], int]
+"""Milliseconds since 1970."""
 
 
 @dataclass
@@ -34,10 +38,17 @@ _ORDER: ContextVar[_Order | None] = ContextVar("order", default=None)
 class AuditedStore:
     """A store, and a note beside each change that the audit log is to tell of."""
 
-    def __init__(self, store: Store, clock: Callable[[], int], wake: Callable[[], None]) -> None:
+    def __init__(
+        self, store: TinyStore, clock: Callable[[], int], wake: Callable[[], None]
+    ) -> None:
         self._store = store
         self._clock = clock
         self._wake = wake
+
+    @property
+    def sound(self) -> bool:
+        """Whether the disk has kept its word; if not, every save is refused."""
+        return self._store.sound
 
     def get(self, kind: type[R], key: int) -> R | None:
         """The record with this id."""

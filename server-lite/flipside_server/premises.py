@@ -21,7 +21,6 @@ from flipside_server.note import Note
 from flipside_server.orders import CarriesOut
 from flipside_server.remote_control import RemoteControl
 from flipside_server.scribe import Scribe
-from flipside_server.store import Store
 from flipside_server.tiny_store import TinyStore
 
 _PATIENCE = 5.0
@@ -35,7 +34,7 @@ class Premises:
     """A data directory that is ours alone, with all that works in it."""
 
     directory: DataDirectory
-    store: Store
+    store: AuditedStore
     artifacts: ArtifactFolder
     contacts: Contacts
     control: AuditedControl
