@@ -175,6 +175,22 @@ def test_a_server_that_forgot_a_result_is_found_out(yard: Yard) -> None:
     assert all("holds it as not closed, and was told success" in flaw for flaw in flaws)
 
 
+def test_a_server_that_does_not_want_a_result_is_found_out(yard: Yard) -> None:
+    proofs = yard.stocked(1)
+    (action,) = yard.show(Subject.ACTIONS, proofs)
+    web = Web()
+    web.behind = yard.address.site.port
+    base = f"/DEFAULT/controller/v1/{action['target']}/deploymentBase/{action['id']}"
+    web.say("POST", f"{base}/feedback", status=410)
+    web.switch_on()
+    try:
+        flaws = asyncio.run(Fleet(Server(plain(web.url)), PLAN, proofs).run())
+    finally:
+        web.switch_off()
+    assert len(flaws) == 1
+    assert "the server did not want the result, which was success" in flaws[0]
+
+
 def test_over_tls_with_an_authority_of_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import cast
@@ -16,7 +17,7 @@ from flipside_qemu.fleet_tally import Tally
 from flipside_qemu.fleet_wire import Network, Wire
 from models.fleet_yard import plain
 from models.virtual_time import run_virtually
-from models.web import Mood, Web
+from models.web import Mood, Seen, Web
 
 BASE = "/DEFAULT/controller/v1/one"
 FILE = bytes(300_000)
@@ -127,6 +128,30 @@ def test_nobody_listens(web: Web) -> None:
     web.switch_off()
     with pytest.raises(NetworkError, match="cannot be reached"):
         _asked(web)
+
+
+def test_no_more_requests_are_under_way_than_the_gate_lets_through(web: Web) -> None:
+    lock, now, most = threading.Lock(), 0, 0
+    both = threading.Barrier(2)
+
+    def entered(_: Seen) -> None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        both.wait(30)
+        with lock:
+            now -= 1
+
+    web.before_answer = entered
+
+    async def crowd() -> None:
+        network = Network(Tally(), asyncio.Semaphore(2))
+        request, site = _device(web).ask(""), plain(web.url).site
+        await asyncio.gather(*(Wire(network, site).ask(Kind.POLL, request) for _ in range(8)))
+
+    asyncio.run(crowd())
+    assert (most, len(web.seen)) == (2, 8)
 
 
 def test_a_download_is_counted_and_not_kept(web: Web) -> None:
