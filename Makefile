@@ -48,6 +48,7 @@ bench: environment ## measure what the device pays
 	python bench/origin.py
 	python bench/origin_overhead.py
 	python bench/idle_agent.py
+	python bench/store.py
 
 define ENTRY_POINT
 #!/usr/bin/python3 -I
