@@ -62,8 +62,8 @@ def offer(terms: Terms, now: int) -> Offer:
 
 
 def opened(found: Offer) -> Offer:
-    """The offer as if its window were open."""
-    return Offer(found.download, found.download, "available") if found.window else found
+    """The offer as if its window, which is closed, were open."""
+    return Offer(found.download, found.download, "available")
 
 
 def _forced(terms: Terms, now: int) -> bool:

@@ -31,10 +31,13 @@ def judged(action: Action, versions: Collection[str], shown: str) -> Change | No
     return Change(replace(action, state=State.FINISHED), Kind.FINISHED, (message,))
 
 
-def overdue(action: Action, shown: str, now: int) -> Change | None:
-    """What follows for a held action whose time is over (milliseconds since 1970)."""
-    if action.state is not State.INSTALLED or now < action.held_until:
-        return None
+def is_overdue(action: Action, now: int) -> bool:
+    """Whether the action is held, and its time is over (milliseconds since 1970)."""
+    return action.state is State.INSTALLED and now >= action.held_until
+
+
+def overdue(action: Action, shown: str) -> Change:
+    """What follows for a held action whose time is over."""
     told = f"it shows {shown}" if shown else "it shows no version"
     message = (
         "Update Server: success was reported, but the device never showed the new version in "

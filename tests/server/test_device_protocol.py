@@ -1,13 +1,11 @@
-"""DDI as stock clients and our agent use it, against the application.
-
-The names C1 to C20 are those of the conformance cases that the clients' behaviour calls for.
-"""
+"""DDI against the application, beyond what stock clients call for (test_clients.py)."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import threading
+from typing import Any
 
 import pytest
 
@@ -39,6 +37,24 @@ def test_a_poll_writes_nothing_but_is_seen(house: House, device: Device) -> None
     polled = house.now
     assert house.written() == before
     assert house.show(Subject.TARGETS)[0]["last_seen"] == polled
+
+
+def test_an_idle_poll_reads_no_history(
+    house: House, device: Device, action: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device.report(action, "closed", "failure")
+    device.get()
+    find, asked = house.store.find, []
+
+    def watched(kind: Any, field: str, value: object) -> Any:
+        asked.append(kind)
+        return find(kind, field, value)
+
+    monkeypatch.setattr(house.store, "find", watched)
+    device.get()
+    assert asked == [Target]
+    house.assign("pi-1", "os:1.0")
+    assert "deploymentBase" in device.poll()
 
 
 def test_an_offer_tells_everything_that_either_client_wants(house: House, device: Device) -> None:
