@@ -1,8 +1,9 @@
-"""Programs of Debian trixie that run on any Linux: QEMU, GRUB, mke2fs and the rest.
+"""Programs of any Debian suite that run on any Linux: QEMU, GRUB, mke2fs and the rest.
 
 They are extracted, not installed: nothing on the host changes, and every host builds the same
 image with the same tools. Each program is started through the tree's own dynamic loader.
-QEMU older than 9 corrupts x86 guests under emulation, and Debian 12 has 7.2.
+The tools are trixie's: QEMU older than 9 corrupts x86 guests under emulation, and Debian 12
+has 7.2.
 """
 
 from __future__ import annotations
@@ -37,10 +38,12 @@ PACKAGES = (
     "seabios",
     "squashfs-tools",
 )
-LOADER = "usr/lib64/ld-linux-x86-64.so.2"
-LIBRARIES = "usr/lib/x86_64-linux-gnu"
+LIBRARIES = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")
+"""Where they are, since trixie and before: bookworm's packages still bring files for ``/lib``."""
+LOADER = "ld-linux-x86-64.so.2"
 PROGRAMS = ("usr/bin", "usr/sbin")
 
+_WANTED = ("usr/", "lib/x86_64-linux-gnu/")
 _TEXTS = ("usr/share/doc/", "usr/share/man/", "usr/share/locale/")
 
 
@@ -60,11 +63,12 @@ class Toolbox:
 
     def argv(self, program: str, *arguments: str | Path) -> list[str]:
         """The command that runs a program of the tree."""
+        libraries = [self.root / directory for directory in LIBRARIES]
         return [
-            str(self.root / LOADER),
+            str(_first(LOADER, libraries)),
             "--library-path",
-            str(self.root / LIBRARIES),
-            str(self._program(program)),
+            ":".join(str(directory) for directory in libraries if directory.exists()),
+            str(_first(program, [self.root / directory for directory in PROGRAMS])),
             *(str(argument) for argument in arguments),
         ]
 
@@ -78,18 +82,20 @@ class Toolbox:
         """Run a program to its end and return what it printed; raises HostError if it fails."""
         return run(self.argv(program, *arguments), stdin=stdin, environment=environment)
 
-    def _program(self, name: str) -> Path:
-        for directory in PROGRAMS:
-            path = self.root / directory / name
-            if path.exists():
-                return path
-        raise HostError(f"{name} is not in {self.root}, expected one of the toolbox's programs")
-
 
 def build(cache: Cache) -> Toolbox:
-    """The toolbox, from the cache or freshly fetched."""
-    key = key_of(VERSION, SUITE, *PACKAGES)
-    return Toolbox(cache.entry("toolbox", key, 2, lambda place: _extract(place, cache.say)))
+    """The toolbox of the builders, from the cache or freshly fetched."""
+    return fetch(cache, "toolbox", SUITE, PACKAGES)
+
+
+def fetch(cache: Cache, kind: str, suite: str, packages: Sequence[str]) -> Toolbox:
+    """Packages of any suite and what they need, from the cache or freshly fetched.
+
+    The kind names them in the cache, where two of it are kept.
+    """
+    key = key_of(VERSION, suite, *packages)
+    place = cache.entry(kind, key, 2, lambda place: _extract(place, suite, packages, cache.say))
+    return Toolbox(place)
 
 
 def run(
@@ -111,15 +117,23 @@ def run(
     return done.stdout
 
 
-def _extract(place: Path, say: Say) -> None:
+def _first(name: str, directories: Sequence[Path]) -> Path:
+    for directory in directories:
+        if (directory / name).exists():
+            return directory / name
+    looked = " or ".join(str(directory) for directory in directories)
+    raise HostError(f"{name} is not in {looked}, expected one of the fetched packages to bring it")
+
+
+def _extract(place: Path, suite: str, packages: Sequence[str], say: Say) -> None:
     archive = place / "packages.tar"
     debian.bootstrap(
-        archive, SUITE, PACKAGES, options=["--mode=chrootless", "--variant=extract"], say=say
+        archive, suite, packages, options=["--mode=chrootless", "--variant=extract"], say=say
     )
-    say("unpacking the toolbox")
+    say("unpacking them")
     tree.extract(archive, place, _is_wanted)
     archive.unlink()
 
 
 def _is_wanted(name: str) -> bool:
-    return name.startswith("usr/") and not name.startswith(_TEXTS)
+    return name.startswith(_WANTED) and not name.startswith(_TEXTS)
