@@ -164,6 +164,8 @@ class RaucService:
             return None
         if message.interface == "org.freedesktop.DBus.Introspectable":
             return Message.new_method_return(message, "s", [self._introspection()])
+        if message.member == "GetAll":
+            return Message.new_method_return(message, "a{sv}", [self._properties])
         if message.interface == "org.freedesktop.DBus.Properties":
             value = self._properties[message.body[1]]
             return Message.new_method_return(message, "v", [value])

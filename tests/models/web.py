@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -77,13 +78,19 @@ class Web:
         """Where a redirect leads to."""
         self.mood = Mood.WELL
         self.seen: list[Seen] = []
+        self.answered: list[tuple[Seen, int]] = []
+        """Requests whose answer has gone out, with its status; 0 for what was no answer."""
         self.sent = 0
         """Bytes of file bodies that went out."""
         self.at_most: int | None = None
         """Bytes of a file body after which each connection breaks."""
+        self.pace = 0.0
+        """Seconds that each piece of a long body takes: a slow link."""
         self.off_after: int | None = None
         """Bytes of file bodies after which the power goes."""
         self.before_answer: Callable[[Seen], None] = lambda seen: None
+        self.mood_for: Callable[[Seen], Mood | None] = lambda seen: None
+        """The mood of one answer alone, if it is not the server's."""
         self._tls = tls
         self._server: _Server | None = None
         self._port = 0
@@ -164,8 +171,15 @@ class Web:
             self.seen.append(seen)
             self.news.notify_all()
 
+    def note_answer(self, seen: Seen, status: int) -> None:
+        """Remember that a request was answered."""
+        with self.news:
+            self.answered.append((seen, status))
+            self.news.notify_all()
+
     def count(self, sent: int) -> bool:
         """Count bytes sent and tell whether the power stays on."""
+        time.sleep(self.pace)
         with self.news:
             self.sent += sent
             self.news.notify_all()
@@ -221,7 +235,12 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *arguments: object) -> None:
         """Say nothing."""
 
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Remember with what status the request is being answered."""
+        self._status = int(code)
+
     def handle_one_request(self) -> None:
+        self._status = 0
         super().handle_one_request()
 
     def _any(self) -> None:
@@ -235,7 +254,8 @@ class _Handler(BaseHTTPRequestHandler):
         )
         web.note(seen)
         web.before_answer(seen)
-        match web.mood:
+        self._mood = web.mood_for(seen) or web.mood
+        match self._mood:
             case Mood.BROKEN:
                 self._say(Said(500, b"oh", {"Retry-After": "7"}))
             case Mood.GARBAGE:
@@ -249,6 +269,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
             case Mood.WELL | Mood.HALF | Mood.WHOLE:
                 self._answer(seen)
+        web.note_answer(seen, self._status)
 
     do_GET = do_HEAD = do_POST = do_PUT = _any  # noqa: N815  # the names http.server looks for
 
@@ -272,7 +293,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not {name.lower() for name in said.headers} & {"content-length", "transfer-encoding"}:
             self.send_header("Content-Length", str(len(said.body)))
         self.end_headers()
-        half = self.server.web.mood is Mood.HALF
+        half = self._mood is Mood.HALF
         self.wfile.write(said.body[: len(said.body) // 2] if half else said.body)
         if half:
             self.close_connection = True
@@ -286,6 +307,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         while True:
+            time.sleep(self.server.web.pace)
             self.wfile.write(b"10000\r\n" + b"[" * 65536 + b"\r\n")
 
     def _pass_on(self, seen: Seen, port: int) -> None:
@@ -309,21 +331,20 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         whole = answer.length or 0
-        left = whole // 2 if self.server.web.mood is Mood.HALF else whole
+        left = whole // 2 if self._mood is Mood.HALF else whole
         while piece := answer.read(min(left, 65536)):
             self.wfile.write(piece)
             left -= len(piece)
             if not self.server.web.count(len(piece)):
                 break
-        if left or self.server.web.mood is Mood.HALF:
+        if left or self._mood is Mood.HALF:
             self.close_connection = True
 
     def _file(self, content: bytes, etag: str | None, seen: Seen) -> None:
-        web = self.server.web
         tag = etag if etag is not None else f'"{hashlib.sha256(content).hexdigest()[:16]}"'
         match = re.fullmatch(r"bytes=(\d+)-(\d*)", seen.headers.get("range", ""))
         current = seen.headers.get("if-range", tag) == tag
-        if web.mood is Mood.WHOLE or match is None or not current:
+        if self._mood is Mood.WHOLE or match is None or not current:
             start, stop = 0, len(content)
             self.send_response(200)
         else:
@@ -342,7 +363,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self, content: bytes, start: int, stop: int) -> None:
         web = self.server.web
-        end = start + (stop - start) // 2 if web.mood is Mood.HALF else stop
+        end = start + (stop - start) // 2 if self._mood is Mood.HALF else stop
         end = end if web.at_most is None else min(end, start + web.at_most)
         for at in range(start, end, 65536):
             piece = content[at : min(at + 65536, end)]
