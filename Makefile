@@ -12,7 +12,7 @@ SITE := $(DESTDIR)/usr/lib/python3/dist-packages
 UNITS := $(DESTDIR)/usr/lib/systemd/system
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-all chapters mutants diagram bench install-device clean environment
+.PHONY: help demo check test test-all chapters mutants diagram bench bench-server install-device clean environment
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ bench: environment ## measure what the device pays
 	python bench/origin_overhead.py
 	python bench/idle_agent.py
 	python bench/store.py
+
+bench-server: environment ## measure server-lite beside goosebit (ARGUMENTS="--full --targets 100,1000,10000")
+	python -m bench.server $(ARGUMENTS)
 
 define ENTRY_POINT
 #!/usr/bin/python3 -I
