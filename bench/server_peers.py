@@ -322,7 +322,7 @@ async def fill(plan):
         wanted.update(dict.fromkeys(devices, software))
     await Device.bulk_create([
         Device(id=name, assigned_software=wanted.get(name), **common,
-               update_mode=UpdateModeEnum.ASSIGNED if name in wanted else UpdateModeEnum.NONE)
+               update_mode=UpdateModeEnum.ASSIGNED if name in wanted else UpdateModeEnum.ROLLOUT)
         for name in plan["names"]
     ], batch_size=500)
     await Tortoise.close_connections()
