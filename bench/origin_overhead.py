@@ -51,7 +51,7 @@ def main(rounds: int) -> None:
 
 def _round(unit: Device) -> dict[str, dict[str, float]]:
     return {
-        way: json.loads(unit.shell.check(f"python3 -I /tmp/install.py {way} | tail -1", 1200))
+        way: json.loads(unit.shell.check(f"python3 -I /tmp/install.py {way}", 1200))
         for way in WAYS
     }
 
