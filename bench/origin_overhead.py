@@ -40,6 +40,8 @@ def main(rounds: int) -> None:
         machine = Machine(disk.image, disk.variables, serial=TARGET)
         with device.fresh(machine, emulator.find(bench.cache), place / "device") as unit:
             unit.boot()
+            # Stopped while RAUC still marks the slot good, it would leave RAUC busy.
+            unit.shell.wait_for("flipside: idle", within=300)
             unit.shell.check("systemctl stop flipside-agent")
             server.add_bundle(bundle.path, NAME, "2", {})
             server.assign(TARGET, NAME, "2")
@@ -51,7 +53,7 @@ def main(rounds: int) -> None:
 
 def _round(unit: Device) -> dict[str, dict[str, float]]:
     return {
-        way: json.loads(unit.shell.check(f"python3 -I /tmp/install.py {way} | tail -1", 1200))
+        way: json.loads(unit.shell.check(f"python3 -I /tmp/install.py {way}", 1200))
         for way in WAYS
     }
 
