@@ -53,8 +53,7 @@ def main(rounds: int) -> None:
 
 def _round(unit: Device) -> dict[str, dict[str, float]]:
     return {
-        way: json.loads(unit.shell.check(f"python3 -I /tmp/install.py {way}", 1200))
-        for way in WAYS
+        way: json.loads(unit.shell.check(f"python3 -I /tmp/install.py {way}", 1200)) for way in WAYS
     }
 
 
