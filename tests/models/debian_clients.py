@@ -53,6 +53,11 @@ def with_own_run(command: Sequence[str]) -> list[str]:
     return [*namespace, *command]
 
 
+def restarted(command: Sequence[str]) -> list[str]:
+    """The command, begun anew whenever it dies, as a unit with ``Restart=on-failure`` is."""
+    return ["sh", "-c", 'until "$@"; do sleep 1; done', "sh", *command]
+
+
 @dataclass(frozen=True)
 class Client:
     """A client that runs, in a session of its own."""
@@ -76,8 +81,9 @@ class Client:
     def stop(self) -> None:
         """End it and whatever it started."""
         os.killpg(self.process.pid, signal.SIGTERM)
-        if not self.process.wait(10):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+        # What it started may need longer; the group lives until its first member is buried.
+        os.killpg(self.process.pid, signal.SIGKILL)
         self.process.end()
 
 

@@ -30,10 +30,12 @@ class Edition:
     """It checks signatures with certificates, instead of a bare RSA key."""
     named: bool
     """It has more suricatta modules than hawkBit's, and wants to be told which."""
+    frail: bool = False
+    """It dies of a broken pipe now and then, which SWUpdate 2024.05 put right."""
 
 
 EDITIONS = (
-    Edition("bookworm", cms=True, named=False),
+    Edition("bookworm", cms=True, named=False, frail=True),
     Edition("trixie", cms=True, named=True),
     Edition("forky", cms=False, named=True),
 )
@@ -68,6 +70,8 @@ class Suricatta:
         words = [*(("-S", "hawkbit") if self.edition.named else ()), *options]
         command = self.tools.argv("swupdate", "-f", self._configured(), "-l", "4")
         command += ["-H", f"{swu.BOARD}:{swu.REVISION}", "-u", " ".join(words)]
+        if self.edition.frail:
+            command = debian_clients.restarted(command)
         log = self.place / "swupdate.log"
         # Newer ones have their sockets in /run, older ones beside what they unpack.
         command = debian_clients.with_own_run(command)
