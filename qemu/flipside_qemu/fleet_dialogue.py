@@ -6,13 +6,14 @@ in a thread for each request, which a thousand devices cannot.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from flipside_agent import ddi, deployment, feedback
 from flipside_agent.address import Site
-from flipside_agent.errors import AgentError, NetworkError, UpdateError
+from flipside_agent.errors import AgentError, UpdateError
 from flipside_agent.hawkbit import MOST_PROGRESS
 from flipside_agent.ports import Poll, Refusal
 from flipside_agent.transport import check_status
@@ -65,7 +66,8 @@ class Dialogue:
             path, gone = ddi.cancel_path(action, "/feedback"), _NOT_CANCELING
         try:
             status = await self._tell(Kind.FEEDBACK, "POST", path, document, *gone)
-        except NetworkError:
+        except (AgentError, asyncio.CancelledError):
+            # Whatever went wrong on the way back, or whoever stopped waiting: it may be heard.
             self.unanswered.add(action)
             raise
         del self.told[action]
