@@ -96,8 +96,7 @@ def _copy_records(source: DataDirectory, target: DataDirectory) -> None:
         for _, _, entry in entries(source.records):
             if entry is not None:
                 storage.append(entry.changes)
-        tables = [table for table in storage.read() if storage.last_id(table)]
-        storage.append([ids_change({one: storage.last_id(one) + LEAP for one in tables})])
+        storage.append([ids_change({one: at + LEAP for one, at in storage.last_ids().items()})])
         storage.settle(storage.mark())
         # Else no line would vouch for those before it, and damage would pass for a torn end.
         storage.compact()

@@ -79,8 +79,8 @@ class Catalog:
         return rows[key] if 0 <= key < len(rows) else 0
 
     def tables(self) -> list[str]:
-        """The names of all tables."""
-        return list(self._places)
+        """The names of all tables that have rows; a rewritten log knows of no others."""
+        return [table for table, rows in self._places.items() if any(rows)]
 
     def keys(self, table: str) -> list[int]:
         """The ids in a table, oldest first."""

@@ -64,6 +64,7 @@ class LogStorage(Storage):
         self._catalog = catalog
         self._indexed_at = catalog.changes
         self._keeper: threading.Thread | None = None
+        self._rewriting = threading.Lock()
 
     @classmethod
     def open(cls, path: Path, indexed: Indexed | None = None) -> LogStorage:
@@ -134,6 +135,11 @@ class LogStorage(Storage):
         """The largest id that a row of the table ever had."""
         return self._catalog.last.get(table, 0)
 
+    def last_ids(self) -> dict[str, int]:
+        """The largest id ever of each table, those included that have lost all their rows."""
+        with self._log.turn:
+            return dict(self._catalog.last)
+
     def close(self) -> None:
         """Let go of the file, and leave an index for a quick start."""
         keeper = self._keeper
@@ -146,7 +152,8 @@ class LogStorage(Storage):
     def compact(self) -> None:
         """Write the log anew without what is outdated."""
         try:
-            compact(self._log, self._catalog)
+            with self._rewriting:
+                compact(self._log, self._catalog)
         except (OSError, StorageError) as error:
             # Every acknowledged write is safe: in the old file, or in both.
             _log.warning("cannot rewrite %s now: %s", self._log.path, error)

@@ -11,6 +11,7 @@ import pytest
 
 from flipside_server.backup import LEAP
 from flipside_server.log_line import framed
+from flipside_server.log_storage import LogStorage
 from models.server_process import run, serving
 
 FINISHED = {"status": {"execution": "closed", "result": {"finished": "success"}}}
@@ -97,6 +98,20 @@ def test_what_is_restored_works_and_gives_no_id_again(
         assert server.ask(token, "/deploymentBase/1/feedback", FINISHED)[0] == 200
         new = int(done("assign", "pi-1", "os:1.0", "--data", again))
     assert new > LEAP
+
+
+def test_ids_of_a_table_that_lost_all_its_rows_are_not_given_again_either(
+    data: Path, tmp_path: Path
+) -> None:
+    storage = LogStorage.open(data / "records.log")
+    storage.append([("gone", 7, {}), ("gone", 7, None)])
+    storage.settle(storage.mark())
+    storage.compact()
+    storage.close()
+    done("restore", data, "--data", tmp_path / "again")
+    storage = LogStorage.open(tmp_path / "again" / "records.log")
+    assert storage.last_id("gone") > LEAP
+    storage.close()
 
 
 def test_nothing_is_restored_over_records(data: Path, tmp_path: Path) -> None:
