@@ -10,9 +10,11 @@ DESTDIR ?= /
 BOARD ?= qemu-x86_64
 SITE := $(DESTDIR)/usr/lib/python3/dist-packages
 UNITS := $(DESTDIR)/usr/lib/systemd/system
+SERVER_HOME ?= /opt/flipside-server
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-all chapters mutants diagram bench bench-server install-device clean environment
+.PHONY: help demo check test test-all chapters mutants diagram bench bench-server install-device install-server \
+	clean environment
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +85,32 @@ install-device: ## install the device's rooms below DESTDIR, for image builders 
 	install -D -m 644 -t "$(DESTDIR)/etc/dbus-1/system.d" agent/dbus/*.conf
 	install -D -m 644 -t "$(DESTDIR)/etc/flipside" agent/config/*.toml
 	install -d "$(DESTDIR)/etc/flipside/health.d/required" "$(DESTDIR)/etc/flipside/health.d/wanted"
+
+install-server: ## install the update server and its units on this machine, or bring them up to date
+	@echo "Making a Python environment in $(SERVER_HOME)"
+	@/usr/bin/python3 -m venv "$(SERVER_HOME)"
+	@"$(SERVER_HOME)/bin/pip" install --quiet --disable-pip-version-check --force-reinstall \
+	    --no-deps .
+	@"$(SERVER_HOME)/bin/pip" install --quiet --disable-pip-version-check ".[server,release]"
+	@rm -rf build flipside.egg-info
+	@for command in flipside flipside-server; do \
+	    ln -sfn "$(SERVER_HOME)/bin/$$command" "/usr/local/bin/$$command" || exit 1; \
+	done
+	@install -d /etc/systemd/system
+	@for unit in server-lite/systemd/*.service server-lite/systemd/*.timer; do \
+	    sed "s|/usr/bin/flipside-server|$(SERVER_HOME)/bin/flipside-server|" "$$unit" \
+	        > "/etc/systemd/system/$${unit##*/}" || exit 1; \
+	done
+	@[ -e /etc/default/flipside-server ] || install -D -m 644 \
+	    server-lite/systemd/flipside-server.default /etc/default/flipside-server
+	@install -D -m 644 server-lite/systemd/flipside-server.sysusers \
+	    /etc/sysusers.d/flipside-server.conf
+	@install -D -m 644 server-lite/systemd/flipside-server.tmpfiles \
+	    /etc/tmpfiles.d/flipside-server.conf
+	@systemd-sysusers flipside-server.conf
+	@systemd-tmpfiles --create flipside-server.conf
+	@[ ! -d /run/systemd/system ] || systemctl daemon-reload
+	@echo "Installed: docs/server.md tells how to set it up"
 
 clean: ## remove what tests and tools left here; the cache stays
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
