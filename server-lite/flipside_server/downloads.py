@@ -68,7 +68,9 @@ def _several(
     parts = Parts(spans, artifact.size, secrets.token_hex(16))
     headers["Content-Type"] = f"multipart/byteranges; boundary={parts.boundary}"
     headers["Content-Length"] = str(parts.length)
-    body = multipart.body(parts, lambda span: desk.artifacts.download(artifact.sha256, span))
+    # Asked for here: at a desk that has no files, that ends the request before its answer begins.
+    download = desk.artifacts.download
+    body = multipart.body(parts, lambda span: download(artifact.sha256, span))
     return HTTPResponse(body, 206, headers)
 
 

@@ -16,8 +16,13 @@ AT_REST = (
 class Hangar:
     """Puts a device back instead of booting another one; a second instead of a minute."""
 
-    def __init__(self, built: Callable[[], AbstractContextManager[Flight]]) -> None:
+    def __init__(
+        self,
+        built: Callable[[], AbstractContextManager[Flight]],
+        prepare: Callable[[Flight], None],
+    ) -> None:
         self._built = built
+        self._prepare = prepare
         self._stay = ExitStack()
         self._flight: Flight | None = None
         self._failures = 0
@@ -40,6 +45,7 @@ class Hangar:
         self.close()
         flight = self._stay.enter_context(self._built())
         flight.device.boot()
+        self._prepare(flight)
         flight.device.shell.check(AT_REST, within=120)
         flight.device.snapshot(READY)
         return flight

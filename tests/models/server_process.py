@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class Serving:
     process: subprocess.Popen[str]
     port: int
     said: list[str]
+    listener: threading.Thread
 
     def open(self, token: str, path: str = "", body: Any = None) -> http.client.HTTPResponse:
         """Begin a request of the device pi-1; the caller reads the answer."""
@@ -58,7 +60,9 @@ class Serving:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> str:
         """End the process; everything it said."""
         self.process.send_signal(how)
-        return "".join(self.said) + self.process.communicate()[1]
+        self.process.wait()
+        self.listener.join()
+        return "".join(self.said)
 
 
 @contextmanager
@@ -68,14 +72,16 @@ def serving(data: Path, *options: str) -> Iterator[Serving]:
         arguments, stderr=subprocess.PIPE, text=True, env=environment()
     ) as process:
         said = _said_until_ready(process)
+        listener = threading.Thread(target=_listen, args=(process, said))
+        listener.start()
         found = re.search(r":(\d+), data in", said[-1]) if said else None
         try:
             assert found, said
-            yield Serving(process, int(found[1]), said)
+            yield Serving(process, int(found[1]), said, listener)
         finally:
-            if process.poll() is None:
-                process.terminate()
-                process.communicate()
+            process.terminate()
+            process.wait()
+            listener.join()
 
 
 def _said_until_ready(process: subprocess.Popen[str]) -> list[str]:
@@ -86,3 +92,9 @@ def _said_until_ready(process: subprocess.Popen[str]) -> list[str]:
         if "serving devices on" in line:
             break
     return said
+
+
+def _listen(process: subprocess.Popen[str], said: list[str]) -> None:
+    """Take in all the server says: nobody's log may fill the pipe and stop it."""
+    assert process.stderr is not None
+    said.extend(process.stderr)

@@ -75,8 +75,18 @@ def flight(shop: Workshop, server: UpdateServer, new_device: NewDevice) -> Fligh
 
 
 @pytest.fixture(scope="module")
+def preparation() -> Callable[[Flight], None]:
+    """What ``ready_flight`` has behind it; a chapter may have a fixture of this name of its own."""
+    return lambda _: None
+
+
+@pytest.fixture(scope="module")
 def _hangar(
-    shop: Workshop, qemu: Emulator, bench: Workbench, tmp_path_factory: pytest.TempPathFactory
+    shop: Workshop,
+    qemu: Emulator,
+    bench: Workbench,
+    tmp_path_factory: pytest.TempPathFactory,
+    preparation: Callable[[Flight], None],
 ) -> Iterator[Hangar]:
     @contextmanager
     def built() -> Iterator[Flight]:
@@ -90,7 +100,7 @@ def _hangar(
             yield Flight(shop, server, unit)
         server.stop()
 
-    hangar = Hangar(built)
+    hangar = Hangar(built, preparation)
     yield hangar
     hangar.close()
 

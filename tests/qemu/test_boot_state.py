@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -33,18 +34,14 @@ SECOND_SECTOR_TORN = "dd if=/dev/urandom of={} bs=512 count=1 seek=1 conv=notrun
 
 
 @pytest.fixture(scope="module")
-def _in_slot_b(_hangar: Flight) -> Flight:
-    _hangar.good_update()
-    assert _hangar.device.booted_slot() == "B"
-    _hangar.device.snapshot("in-slot-b")
-    return _hangar
+def preparation() -> Callable[[Flight], None]:
+    """A confirmed system in slot B, and the one before it in slot A."""
 
+    def prepare(flight: Flight) -> None:
+        flight.good_update()
+        assert flight.device.booted_slot() == "B"
 
-@pytest.fixture
-def settled(_in_slot_b: Flight) -> Flight:
-    """A device with a confirmed system in slot B, and the one before it in slot A."""
-    _in_slot_b.device.restore("in-slot-b")
-    return _in_slot_b
+    return prepare
 
 
 @pytest.mark.parametrize("file", [BOOT_ENV, COMMIT_ENV], ids=["boot.env", "commit.env"])
@@ -59,38 +56,38 @@ def settled(_in_slot_b: Flight) -> Flight:
     ],
 )
 def test_a_damaged_file_leads_to_the_good_slot_and_is_mended(
-    settled: Flight, file: str, how: str
+    ready_flight: Flight, file: str, how: str
 ) -> None:
-    device = settled.device
-    version = settled.version()
+    device = ready_flight.device
+    version = ready_flight.version()
     half_written(device, "root-a")
     spoil(device, how.format(file))
     assert boots(device) == ["B"]
-    assert settled.version() == version
+    assert ready_flight.version() == version
     assert_whole(device)
-    believes(settled.server, slot="B", trouble=f".*{re.escape(file)}.*")
-    settled.good_update()
+    believes(ready_flight.server, slot="B", trouble=f".*{re.escape(file)}.*")
+    ready_flight.good_update()
 
 
 @pytest.mark.parametrize("file", [BOOT_ENV, COMMIT_ENV], ids=["boot.env", "commit.env"])
 def test_the_second_sector_means_nothing_and_is_mended_in_silence(
-    settled: Flight, file: str
+    ready_flight: Flight, file: str
 ) -> None:
-    half_written(settled.device, "root-a")
-    spoil(settled.device, SECOND_SECTOR_TORN.format(file))
-    assert boots(settled.device) == ["B"]
-    assert_whole(settled.device)
-    believes(settled.server, slot="B", trouble="")
-    settled.good_update()
+    half_written(ready_flight.device, "root-a")
+    spoil(ready_flight.device, SECOND_SECTOR_TORN.format(file))
+    assert boots(ready_flight.device) == ["B"]
+    assert_whole(ready_flight.device)
+    believes(ready_flight.server, slot="B", trouble="")
+    ready_flight.good_update()
 
 
-def test_without_both_files_one_of_two_whole_slots_comes_up(settled: Flight) -> None:
-    device = settled.device
+def test_without_both_files_one_of_two_whole_slots_comes_up(ready_flight: Flight) -> None:
+    device = ready_flight.device
     spoil(device, f"{EMPTIED.format(BOOT_ENV)}; {GONE.format(COMMIT_ENV)}")
     assert boots(device) == ["A"]
     assert_whole(device)
-    believes(settled.server, slot="A", version="1", trouble=f".*{BOOT_ENV}.*{COMMIT_ENV}.*")
-    settled.good_update()
+    believes(ready_flight.server, slot="A", version="1", trouble=f".*{BOOT_ENV}.*{COMMIT_ENV}.*")
+    ready_flight.good_update()
     assert device.booted_slot() == "B"
 
 

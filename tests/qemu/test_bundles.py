@@ -16,6 +16,7 @@ from flipside_qemu.workshop import COMPATIBLE, NAME, TARGET
 from flipside_release.keydir import AUTHORITY, KeyDirectory
 from models.bad_bundles import BadBundle, BadBundles
 from models.flight import Flight
+from models.hangar import Hangar
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
 
@@ -51,9 +52,9 @@ REFUSED_BEFORE_A_WRITE = (
 
 
 @pytest.fixture(scope="module")
-def flight(_hangar: Flight) -> Flight:
-    """The one device of this chapter."""
-    return _hangar
+def flight(_hangar: Hangar) -> Flight:
+    """The one device of this chapter, which remembers."""
+    return _hangar.ready(failures=0)
 
 
 @pytest.fixture(scope="module")

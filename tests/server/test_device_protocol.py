@@ -11,6 +11,7 @@ import pytest
 
 from flipside_server.orders import Subject
 from flipside_server.target import Target
+from flipside_server.tiny_store import TinyStore
 from models.ddi_device import FIRMWARE, Device, House
 
 
@@ -44,13 +45,14 @@ def test_an_idle_poll_reads_no_history(
 ) -> None:
     device.report(action, "closed", "failure")
     device.get()
-    find, asked = house.store.find, []
+    find, asked = TinyStore.find, []
 
-    def watched(kind: Any, field: str, value: object) -> Any:
+    def watched(store: TinyStore, kind: Any, field: str, value: object) -> Any:
         asked.append(kind)
-        return find(kind, field, value)
+        return find(store, kind, field, value)
 
-    monkeypatch.setattr(house.store, "find", watched)
+    monkeypatch.setattr(TinyStore, "find", watched)
+    house.open()
     device.get()
     assert asked == [Target]
     house.assign("pi-1", "os:1.0")
