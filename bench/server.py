@@ -28,7 +28,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.server_peers import BUSY, Goosebit, Hawkbit, Lite, Peer, Plan
+from bench.goosebit import Goosebit
+from bench.hawkbit import Hawkbit
+from bench.lite import Lite
+from bench.peer import BUSY, Peer, Plan
 
 from flipside_agent.address import address_of
 from flipside_qemu.errors import OperatorError

@@ -5,35 +5,19 @@ from __future__ import annotations
 import io
 import time
 from collections import deque
-from enum import Enum, auto
 from typing import Any
 
 from flipside_server.admission import CERTIFICATE
 from flipside_server.front_desk import NotHere
 from flipside_server.inflow import Inflow
 from flipside_server.outflow import Outflow
+from flipside_server.patience import Patience, Phase
 from flipside_server.request import Mark, Refusal, Request, RequestReader
 from flipside_server.response import Environ, Response, answered, bare, head, plain
 from flipside_server.tls import client_certificate
-from flipside_server.traffic import FOREVER, Traffic
+from flipside_server.traffic import Traffic
 
-_LINGER = 2.0
-"""Seconds in which a client may read why it was refused before the connection is torn down."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class _Phase(Enum):
-    """What the connection waits for."""
-
-    HEAD = auto()
-    BODY = auto()
-    ANSWER = auto()
-    """The application."""
-    READER = auto()
-    """The client, to take what is sent."""
-    IDLE = auto()
-    END = auto()
-    """The client, to have read why it was refused."""
 
 
 class Connection:
@@ -48,7 +32,7 @@ class Connection:
         self._waiting: deque[Request | Refusal] = deque()
         self._current: Request | None = None
         self._started = 0.0
-        self._phase = _Phase.IDLE
+        self._patience = Patience(traffic.office.limits, traffic.loop.time)
         self._inflow: Inflow | None = None
         self._outflow: Outflow | None = None
         self._held = 0
@@ -59,13 +43,16 @@ class Connection:
         """The client is not listened to, as it does not wait for its answers."""
         self._last = False
         """No further request is taken."""
-        self._unsent = 0
-        self.deadline = FOREVER
+
+    @property
+    def deadline(self) -> float:
+        """When the client has to have done what is waited for, by the loop's clock."""
+        return self._patience.deadline
 
     def connection_made(self, transport: Any) -> None:
         """Called by asyncio, after the handshake if there is TLS."""
         self._transport = transport
-        self._await(_Phase.HEAD)
+        self._patience.begin(Phase.HEAD)
         if self._traffic.stopping or not self._traffic.enter(self):
             transport.abort()
             return
@@ -79,7 +66,7 @@ class Connection:
 
     def data_received(self, data: bytes) -> None:
         """Called by asyncio."""
-        if self._phase is _Phase.END:
+        if self._patience.phase is Phase.END:
             return
         for event in self._reader.feed(data):
             self._take(event)
@@ -121,14 +108,14 @@ class Connection:
         if self._outflow is not None:
             self._outflow.release()
         elif self._current is None and not self._last:
-            self._await(_Phase.IDLE)
+            self._patience.begin(Phase.IDLE)
             self._turn()
 
     def overdue(self) -> None:
         """End a client that took too long; one that still reads, however slowly, goes on."""
-        if self._phase is _Phase.READER and self._unread() < self._unsent:
+        if self._patience.moved(self._unread()):
             self._watch()
-        elif self._phase is _Phase.IDLE:
+        elif self._patience.phase is Phase.IDLE:
             self._transport.close()
         else:
             self._transport.abort()
@@ -173,29 +160,16 @@ class Connection:
 
     def _expect(self) -> None:
         """Set the time in which the client has to go on, once for each part of a request."""
-        phase = _Phase.IDLE
+        phase = Phase.IDLE
         if self._reader.in_body:
-            phase = _Phase.BODY
+            phase = Phase.BODY
         elif self._reader.in_head:
-            phase = _Phase.HEAD
-        if phase is not self._phase and self._phase is not _Phase.READER:
-            self._await(phase)
-
-    def _await(self, phase: _Phase) -> None:
-        limits = self._traffic.office.limits
-        patience = {
-            _Phase.HEAD: limits.sending,
-            _Phase.BODY: limits.telling,
-            _Phase.ANSWER: FOREVER,
-            _Phase.READER: limits.stalled,
-            _Phase.IDLE: limits.idle,
-            _Phase.END: _LINGER,
-        }
-        self._phase, self.deadline = phase, self._traffic.loop.time() + patience[phase]
+            phase = Phase.HEAD
+        self._patience.expect(phase)
 
     def _turn(self) -> None:
         """Answer the next request, unless the client leaves too much unread."""
-        while self._waiting and self._current is None and self._phase is not _Phase.END:
+        while self._waiting and self._current is None and self._patience.phase is not Phase.END:
             if self._stuffed:
                 return
             request = self._waiting.popleft()
@@ -210,7 +184,7 @@ class Connection:
     def _begin(self, request: Request) -> None:
         office = self._traffic.office
         self._current, self._started = request, time.perf_counter()
-        self._await(_Phase.ANSWER)
+        self._patience.begin(Phase.ANSWER)
         self._traffic.busy(self)
         if office.streamed:
             self._inflow = Inflow(self._transport.pause_reading, self._listen_again)
@@ -293,7 +267,7 @@ class Connection:
         if self._transport.get_write_buffer_size():
             self._watch()
         else:
-            self._await(_Phase.IDLE)
+            self._patience.begin(Phase.IDLE)
         self._turn()
 
     def _refuse(self, refusal: Refusal) -> None:
@@ -305,7 +279,7 @@ class Connection:
     def _linger(self) -> None:
         # Closed at once, with bytes of the client unread, TCP would take back what we have said.
         self._last = True
-        self._await(_Phase.END)
+        self._patience.begin(Phase.END)
         if self._transport.can_write_eof():
             self._transport.write_eof()
         if self._paused:
@@ -314,8 +288,7 @@ class Connection:
 
     def _watch(self) -> None:
         """Give the client its time to take some of what there is to be sent."""
-        self._unsent = self._unread()
-        self._await(_Phase.READER)
+        self._patience.watch(self._unread())
 
     def _unread(self) -> int:
         """Falls as the client reads, and never rises."""

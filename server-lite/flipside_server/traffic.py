@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,7 +20,9 @@ _log = logging.getLogger(__name__)
 class Patient(Protocol):
     """A connection, as the one who looks after all of them sees it."""
 
-    deadline: float
+    @property
+    def deadline(self) -> float:
+        """When the client has to have done what is waited for, by the loop's clock."""
 
     def overdue(self) -> None:
         """The deadline is over."""
@@ -133,7 +134,3 @@ def _told(future: Future[None]) -> None:
     error = future.exception()
     if error is not None:
         _log.critical("this is a bug, please report it", exc_info=error)
-
-
-FOREVER = math.inf
-"""The deadline of what has none."""
