@@ -34,12 +34,15 @@ class Form:
         return {"If-Range": self.etag} if strong else {}
 
 
+NO_FORM = Form("", "")
+
 def form_of(
     status: int, headers: Mapping[str, str], wanted: Range, size: int, known: Form | None
 ) -> Form:
     """Return the form in which a server gives the wanted range, or raise why it does not."""
     form = Form(headers.get("etag", "")[:256], headers.get("last-modified", "")[:64])
-    if known is not None and form != known:
+    # An answer of no form at all is somebody else's page: a proxy's, or a portal's.
+    if known is not None and form != known and (status == 206 or form != NO_FORM):
         raise UpdateError("the bundle changed at the server while it was being fetched")
     if status == 416:
         raise UpdateError(f"the bundle at the server ends before byte {wanted.stop} of {size}")

@@ -103,9 +103,9 @@ class UpdateServer:
         pairs = [f"--metadata={key}={value}" for key, value in metadata.items()]
         self._run("artifact", "add", str(file), "--name", name, "--version", version, *pairs)
 
-    def assign(self, target: str, name: str, version: str) -> int:
-        """Have a device install it; the action's id."""
-        return int(self._run("assign", target, f"{name}:{version}"))
+    def assign(self, target: str, name: str, version: str, *terms: str) -> int:
+        """Have a device install it, on these terms (``assign --help``); the action's id."""
+        return int(self._run("assign", target, f"{name}:{version}", *terms))
 
     def cancel(self, action: int) -> None:
         """Ask the device to drop it."""

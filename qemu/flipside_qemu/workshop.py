@@ -46,7 +46,8 @@ SHOWN: Layer = {
 """What is laid into images that somebody watches: an agent that talks on the console, and a short
 deadline for trials."""
 _COMMAND = (sys.executable, "-m", "flipside_release")
-_FORGER = "forger"
+FORGER = "forger"
+"""Whom no device trusts."""
 OWNER = "owner"
 """Whose bundles devices take."""
 
@@ -82,7 +83,7 @@ class Workshop:
 
     def bundle(self, chapter: Chapter) -> ShippedBundle:
         """The bundle of a chapter, with its flaw."""
-        signer = _FORGER if chapter.flaw is Flaw.FORGED else OWNER
+        signer = FORGER if chapter.flaw is Flaw.FORGED else OWNER
         return self.ship(chapter.version, flaw_layer(chapter.flaw), signer)
 
     def ship(self, version: str, flaw: Layer, signer: str = OWNER) -> ShippedBundle:

@@ -237,6 +237,10 @@ def _no_ranges(scene: Scene) -> None:
     scene.web.mood = Mood.WHOLE
 
 
+def _log_in_first(scene: Scene) -> None:
+    scene.web.answers["GET", "/fw"] = Said(200, b"<html>Please log in to this network.</html>")
+
+
 def _garbage(scene: Scene) -> None:
     scene.web.mood = Mood.GARBAGE
 
@@ -249,10 +253,11 @@ def _redirect(scene: Scene) -> None:
     ("turn", "error", "words"),
     [
         (_change, UpdateError, "changed at the server"),
-        (_shrink, UpdateError, "changed at the server"),
+        (_shrink, UpdateError, "ends before byte"),
         (_withdraw, ServerError, "answered 404"),
         (_refuse, OperatorError, "answered 401"),
         (_no_ranges, ServerError, "only whole, expected ranges"),
+        (_log_in_first, ServerError, "only whole, expected ranges"),
         (_garbage, ServerError, "no proper HTTP"),
         (_redirect, ServerError, "redirects are not followed"),
     ],
