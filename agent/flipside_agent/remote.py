@@ -36,6 +36,7 @@ class Form:
 
 NO_FORM = Form("", "")
 
+
 def form_of(
     status: int, headers: Mapping[str, str], wanted: Range, size: int, known: Form | None
 ) -> Form:

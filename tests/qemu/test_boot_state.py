@@ -20,9 +20,10 @@ from models.flight import Flight
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
 
-BOOT_ENV = "/efi/flipside/boot.env"
+DIRECTORY = "/efi/flipside"
+BOOT_ENV = f"{DIRECTORY}/boot.env"
 """What the boot loader counts in."""
-COMMIT_ENV = "/efi/flipside/commit.env"
+COMMIT_ENV = f"{DIRECTORY}/commit.env"
 """What it falls back on."""
 EMPTIED = ": > {}"
 FILLED_WITH_RUBBISH = "head -c 1024 /dev/urandom > {}"
@@ -98,7 +99,9 @@ def half_written(device: Device, partition: str) -> None:
 
 def spoil(device: Device, command: str) -> None:
     """Damage the boot state, have it reach the disk, and cut the power."""
-    device.shell.check(f"{command}; sync")
+    # Linux flushes FAT's file system for the second command only: the first one writes it, and may
+    # leave it in the disk's cache.
+    device.shell.check(f"{command}; sync; sync {DIRECTORY}")
     device.power_cut()
 
 
