@@ -142,12 +142,13 @@ class Console:
     def wait_for(self, pattern: str, within: Within = 60) -> re.Match[str]:
         """The next match after the last one, or after the last command was typed.
 
-        `^` and `$` match at lines.
+        `^` and `$` match at lines; the rest of a line that has only begun is waited for where it
+        could change the match.
         """
         self.raise_failure()
         searched = re.compile(pattern, re.MULTILINE)
         found = self._await(
-            lambda: searched.search(self._transcript.text, self._cursor),
+            lambda: _settled(searched, self._transcript.text, self._cursor),
             f"`{pattern}`",
             self.deadline(within),
         )
@@ -249,3 +250,12 @@ class Console:
         self.failure = error
         self.note(f"failed: {error}")
         return error
+
+
+def _settled(searched: re.Pattern[str], text: str, start: int) -> re.Match[str] | None:
+    """The next match, unless it ends where the text does and would be another with more of it."""
+    found = searched.search(text, start)
+    if found is None or found.end() < len(text) or text.endswith("\n"):
+        return found
+    longer = (searched.search(text + more, start) for more in ("x", "0"))
+    return found if all(one and one.span() == found.span() for one in longer) else None

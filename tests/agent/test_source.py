@@ -253,7 +253,8 @@ def _redirect(scene: Scene) -> None:
     ("turn", "error", "words"),
     [
         (_change, UpdateError, "changed at the server"),
-        (_shrink, UpdateError, "ends before byte"),
+        # By whichever range is asked for first, that of the reader or that of the spool.
+        (_shrink, UpdateError, "changed at the server|ends before byte"),
         (_withdraw, ServerError, "answered 404"),
         (_refuse, OperatorError, "answered 401"),
         (_no_ranges, ServerError, "only whole, expected ranges"),

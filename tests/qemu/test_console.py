@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -282,6 +283,15 @@ class TestLine:
         wire.say("nhel\x1b[1;31mlo\x1b[0m\r\n")
         assert wire.hear(r"\x1b\[(\d+);(\d+)R").groups() == ("50", "200")
         assert console.wait_for("hel+o$").group() == "hello"
+
+    @pytest.mark.parametrize("pattern", [r"state: (.*)$", r"state: (\w+)", r"state: (.*?)\s*$"])
+    def test_a_word_is_not_taken_before_it_is_whole(
+        self, device: tuple[Console, Wire], pattern: str
+    ) -> None:
+        console, wire = device
+        wire.say("state: verif")
+        Timer(0.2, wire.say, ["ying\r\n"]).start()
+        assert console.wait_for(pattern)[1] == "verifying"
 
     def test_the_log_has_stamps_and_notes(
         self, device: tuple[Console, Wire], tmp_path: Path
