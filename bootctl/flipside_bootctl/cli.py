@@ -16,7 +16,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from flipside_bootctl.errors import BootControlError, Usage
-from flipside_bootctl.grub_counted import GrubCounted
 from flipside_bootctl.running import current_slot
 from flipside_bootctl.scheme import Scheme, detect
 
@@ -32,7 +31,10 @@ usage: flipside-bootctl VERB [ARGUMENT...]
   get-state SLOT             good or bad
   set-state SLOT good|bad    confirm a slot, or never boot it again
   get-current                the slot this system runs from
-  create ESP SLOT            write a fresh boot state to a mounted EFI system partition
+  create ESP SLOT            GRUB: write a fresh boot state to a mounted EFI system partition
+
+The boot scheme is found by itself: GRUB's by /efi/flipside/grub.cfg, U-Boot's by
+/etc/fw_env.config.
 
 Exit codes: 0 done, 1 failed (one line on stderr), 2 wrong usage.
 """
@@ -78,6 +80,8 @@ def _run(verb: str, arguments: list[str]) -> str:
 def _create(arguments: list[str]) -> str:
     if len(arguments) != 2:
         raise Usage("create expects the mounted EFI system partition and a slot")
+    from flipside_bootctl.grub_counted import GrubCounted
+
     GrubCounted(arguments[0]).create(arguments[1])
     return ""
 

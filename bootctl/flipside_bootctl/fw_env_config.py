@@ -14,7 +14,6 @@ from flipside_bootctl.errors import NoScheme
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PATH = "etc/fw_env.config"
 _FIELDS = "a device, an offset and a size, and on flash the size of a sector and their number"
 _LARGEST = 1 << 40
 

@@ -6,8 +6,10 @@ import os
 from typing import Protocol
 
 from flipside_bootctl.errors import NoScheme
-from flipside_bootctl.grub_counted import DIRECTORY, GrubCounted
 from flipside_bootctl.state import BootState, Capabilities
+
+GRUB = "efi/flipside/grub.cfg"
+UBOOT = "etc/fw_env.config"
 
 
 class Scheme(Protocol):
@@ -24,12 +26,28 @@ class Scheme(Protocol):
 
 
 def detect(root: str | os.PathLike[str]) -> Scheme:
-    """The scheme of the machine whose file system starts at ``root``."""
-    esp = os.path.join(root, "efi")
-    directory = os.path.join(esp, DIRECTORY)
-    if os.path.isfile(os.path.join(directory, "grub.cfg")):
-        return GrubCounted(esp)
+    """The scheme of the machine whose file system starts at ``root``; only its code is imported."""
+    grub, uboot = os.path.join(root, GRUB), os.path.join(root, UBOOT)
+    if os.path.isfile(grub):
+        from flipside_bootctl.grub_counted import GrubCounted
+
+        return GrubCounted(os.path.dirname(os.path.dirname(grub)))
+    if os.path.isfile(uboot):
+        return _uboot(uboot, root)
     raise NoScheme(
-        f"{directory}: no grub.cfg of Flipside there, expected the EFI system partition "
-        f"to be mounted at {esp}"
+        f"neither {grub} of Flipside nor {uboot} is there, expected the EFI system partition to be "
+        "mounted, or a U-Boot whose environment is described"
     )
+
+
+def _uboot(config: str, root: str | os.PathLike[str]) -> Scheme:
+    from flipside_bootctl import fw_env_config
+    from flipside_bootctl.uboot_counted import UbootCounted
+    from flipside_bootctl.uboot_storage import UbootStorage
+
+    try:
+        with open(config, encoding="utf-8", errors="replace") as file:
+            text = file.read()
+    except OSError as error:
+        raise NoScheme(f"{config}: {error.strerror}, expected to read it") from error
+    return UbootCounted(UbootStorage(fw_env_config.parse(text, config), root))
