@@ -41,7 +41,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.answers: Counter[tuple[str, str]] = Counter()
-        """By kind of request and class of status."""
+        """By kind of request and class of status; who may not come in is a class of its own."""
         self.timings: dict[str, Timing] = {}
         self._lock = threading.Lock()
 
@@ -49,7 +49,7 @@ class Tally:
         """A request was answered; the time is until the answer's first byte."""
         kind = kind_of(method, path)
         with self._lock:
-            self.answers[kind, f"{status[:1]}xx"] += 1
+            self.answers[kind, _class(status)] += 1
             timing = self.timings.get(kind)
             if timing is None:
                 timing = self.timings[kind] = Timing()
@@ -148,3 +148,7 @@ _HELP = {
     "disk_free_bytes": "Bytes that the server may still write.",
     "ready": "1 if the server can take a device's word.",
 }
+
+
+def _class(status: str) -> str:
+    return "401" if status.startswith("401") else f"{status[:1]}xx"

@@ -129,7 +129,7 @@ def test_figures(app: App, tally: Tally, house: House, device: Device, action: i
     tally.observe("POST", f"{BASE}/deploymentBase/1/feedback", "200 OK", 99)
     found = figures(app)
     assert found["flipside_requests_total poll 2xx"] == 2
-    assert found["flipside_requests_total poll 4xx"] == 1
+    assert found["flipside_requests_total poll 401"] == 1
     assert found["flipside_request_seconds_bucket poll 0.0025"] == 0
     assert found["flipside_request_seconds_bucket poll 0.005"] == 3
     assert found["flipside_request_seconds_bucket feedback 10.0"] == 0
