@@ -54,5 +54,5 @@ def _slot(variables: Mapping[str, str], name: str) -> Slot:
     if len(left) != 1 or left not in _DIGITS:
         raise DamagedState(f"boot state: BOOT_{name}_LEFT is {left!r}, expected one digit")
     # RAUC's own backend confirms by giving attempts, and says nothing more.
-    confirmed = variables.get(f"BOOT_{name}_CONFIRMED", "1") == "1"
-    return Slot(int(left), confirmed) if left != "0" else BAD
+    confirmed = variables.get(f"BOOT_{name}_CONFIRMED", "0" if left == "0" else "1")
+    return Slot(int(left), confirmed == "1")
