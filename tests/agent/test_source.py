@@ -218,7 +218,6 @@ def _change(scene: Scene) -> None:
 
 def _shrink(scene: Scene) -> None:
     scene.web.files["/fw"] = CONTENT[:-1]
-    scene.web.etags["/fw"] = ""
 
 
 def _withdraw(scene: Scene) -> None:
@@ -253,8 +252,7 @@ def _redirect(scene: Scene) -> None:
     ("turn", "error", "words"),
     [
         (_change, UpdateError, "changed at the server"),
-        # By whichever range is asked for first, that of the reader or that of the spool.
-        (_shrink, UpdateError, "changed at the server|ends before byte"),
+        (_shrink, UpdateError, "changed at the server"),
         (_withdraw, ServerError, "answered 404"),
         (_refuse, OperatorError, "answered 401"),
         (_no_ranges, ServerError, "only whole, expected ranges"),
