@@ -89,7 +89,7 @@ class Started:
         while not _answers(self._port):
             if self._process.poll() is not None or time.perf_counter() - begun > _PATIENCE:
                 raise SystemExit(f"{self._command[0]} did not start: see {self._folder / 'log'}")
-            time.sleep(0.005)
+            time.sleep(0.005)  # a port that nobody listens on has no event to wait for
         return time.perf_counter() - begun
 
     def stop(self) -> None:
