@@ -219,6 +219,8 @@ class RemoteSource:
                 self._changed.notify_all()
 
     def _interrupted(self, error: AgentError) -> None:
+        if self._closing.is_set():
+            return  # By our own hanging up, which is nobody's trouble.
         if str(error) != str(self.trouble):
             log.warning("fetching is interrupted: %s", error)
         self.trouble = error
