@@ -61,33 +61,37 @@ END: Final = "<!-- end of the drawing -->"
 
 HASH: Final = "5" * 64
 BUNDLE: Final = Bundle("https://server/bundle", 1000, "2", manifest_hash=HASH)
+FLAWED: Final = replace(BUNDLE, url="nowhere")
 SEEN: Final = Inspection(HASH, "2", "board", 1000, "f" * 64)
 UPDATE: Final = Update("7", BUNDLE, base="A", target="B")
 FAILURE: Final = Outcome(Verdict.FAILURE, "the probe failed", "probe")
 
-STATES: Final[tuple[State, ...]] = (
-    Idle(),
-    Preparing(UPDATE),
-    Waiting(UPDATE),
-    Waiting(UPDATE, SEEN),
-    Installing(UPDATE, SEEN),
-    Doubting(UPDATE, SEEN),
-    Activating(UPDATE),
-    Rebooting(UPDATE),
-    Verifying(UPDATE),
-    Committing(UPDATE),
-    RollingBack(UPDATE, FAILURE),
-    Returning(UPDATE, FAILURE),
-    Abandoning(UPDATE, FAILURE),
-    Reporting(UPDATE, FAILURE),
-    Checking(Idle()),
-    Checking(Installing(UPDATE, SEEN)),
-    Confirming(Installing(UPDATE, SEEN)),
+CASES: Final[tuple[tuple[State, str], ...]] = (
+    (Idle(), ""),
+    (Preparing(UPDATE), ""),
+    (Waiting(UPDATE), "not yet inspected"),
+    (Waiting(UPDATE, SEEN), "inspected"),
+    (Installing(UPDATE, SEEN), ""),
+    (Doubting(UPDATE, SEEN), ""),
+    (Activating(UPDATE), ""),
+    (Rebooting(UPDATE), ""),
+    (Verifying(UPDATE), ""),
+    (Committing(UPDATE), ""),
+    (RollingBack(UPDATE, FAILURE), ""),
+    (Returning(UPDATE, FAILURE), ""),
+    (Abandoning(UPDATE, FAILURE), ""),
+    (Reporting(UPDATE, FAILURE), ""),
+    (Checking(Idle()), "idle"),
+    (Checking(Installing(UPDATE, SEEN)), "not idle"),
+    (Confirming(Installing(UPDATE, SEEN)), ""),
 )
-"""Each state once, and twice where it makes a difference what is in it."""
+"""Each state once, and twice, with the difference, where it matters what is in it."""
+
+STATES: Final[tuple[State, ...]] = tuple(state for state, _ in CASES)
 
 WAY: Final[tuple[tuple[str, Event], ...]] = (
     ("Offered", Offered(Offer("7", BUNDLE), booted="A", other="B")),
+    ("Offered (flawed)", Offered(Offer("7", FLAWED), booted="A", other="B")),
     ("CancelRequested", CancelRequested("7")),
     ("Inspected", Inspected(SEEN)),
     ("Inspected (other hash)", Inspected(replace(SEEN, manifest_hash="6" * 64))),
@@ -113,13 +117,20 @@ BOOTS: Final = (("up on trial", ON_TRIAL), ("up from base", FROM_BASE))
 
 def transitions() -> Iterator[tuple[str, str, str]]:
     """Every way that leads from one state to another, with the name of what leads there."""
-    for state in STATES:
+    for state, condition in CASES:
         # A boot is a setback, except to whoever asked for it.
         asked_for = BOOTS if isinstance(pending(state), Reboot) else ()
         for name, event in (*WAY, *asked_for):
             after = follows(state, event)
             if after is not None and type(after) is not type(state):
-                yield _name(state), name, _after(state, after)
+                label = name if _always(state, event) else f"{name} ({condition})"
+                yield _name(state), label, _after(state, after)
+
+
+def _always(state: State, event: Event) -> bool:
+    """Whether an event leads from this state to the same one, whatever is in it."""
+    alike = [other for other in STATES if type(other) is type(state)]
+    return len({type(follows(other, event)) for other in alike}) == 1
 
 
 def follows(state: State, event: Event) -> State | None:
@@ -148,13 +159,22 @@ def _setbacks() -> Iterator[str]:
     titles = ("state", "a user sees", "owes", "agent restarted", "up from base", "up on trial")
     yield _row((*titles, "patience at an end"))
     yield _row(("---",) * 7)
-    rows = {_name(state): state for state in STATES}
-    for name, state in rows.items():
-        events: tuple[Event, ...] = (Restarted(), FROM_BASE, ON_TRIAL)
-        nexts = [_after_setback(state, event) for event in events]
-        owed = pending(state)
-        debt = type(owed).__name__ if owed else ""
-        yield _row((name, str(status(state)), debt, *nexts, _cell(state, _exhausted(state))))
+    rows: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    for state in STATES:
+        rows[_name(state)].append(tuple(_setback_cells(state)))
+    for name, alike in rows.items():
+        yield _row(
+            (name, *(" or ".join(dict.fromkeys(cells)) for cells in zip(*alike, strict=True)))
+        )
+
+
+def _setback_cells(state: State) -> Iterator[str]:
+    owed = pending(state)
+    yield str(status(state))
+    yield type(owed).__name__ if owed else ""
+    events: tuple[Event, ...] = (Restarted(), FROM_BASE, ON_TRIAL)
+    yield from (_after_setback(state, event) for event in events)
+    yield _cell(state, _exhausted(state))
 
 
 def _exhausted(state: State) -> State | None:

@@ -1,4 +1,4 @@
-"""The device application: every URL of the server on one screen, and who may come in."""
+"""The device application: every URL of the device protocol on one screen, and who may come in."""
 
 from __future__ import annotations
 
