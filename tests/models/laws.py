@@ -29,7 +29,7 @@ from flipside_agent.states import (
 from flipside_agent.update import NO_BUNDLE, Finished, Offer, Outcome, Verdict
 from models.scenario import Broken
 
-WISHES: Final = {"Offered", "CancelRequested"}
+WISHES: Final = {"Offered", "Offered (flawed)", "CancelRequested"}
 TROUBLE: Final = {"outage", "fault"}
 
 POSSIBLE: Final[dict[type[State], set[str]]] = {

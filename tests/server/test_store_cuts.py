@@ -96,7 +96,7 @@ def test_no_cut_loses_what_was_acknowledged(
 ) -> None:
     disk = recorded(data)
     rewritten = [one for one in disk.asked if one.names == (f"{LOG}.new", LOG)]
-    assert len(rewritten) > 2, "nothing was compacted"
+    assert len(rewritten) > 1, "nothing was compacted after the file was made"
     monkeypatch.setattr("os.fsync", lambda _: None)
     monkeypatch.setattr("os.fdatasync", lambda _: None)
     for promised, tree, where in quick(disk, chances=4, every=every):
