@@ -16,7 +16,8 @@ MIB = 1 << 20
 GATEWAY = "gateway-token-of-the-benchmark"
 BUSY = 64
 """Devices with the small file to install; one more has the large one."""
-_PATIENCE = 60
+_PATIENCE = 300
+"""Seconds, for a machine that others keep busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,8 @@ class Started:
             )
         while not _answers(self._port, tls=self._tls):
             if self._process.poll() is not None or time.perf_counter() - begun > _PATIENCE:
-                raise SystemExit(f"{self._command[0]} did not start: see {self._folder / 'log'}")
+                said = (self._folder / "log").read_text(errors="replace")[-2000:]
+                raise SystemExit(f"{self._command[0]} did not start:\n{said}")
             time.sleep(0.005)  # a port that nobody listens on has no event to wait for
         return time.perf_counter() - begun
 
