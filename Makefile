@@ -52,7 +52,7 @@ bench: environment ## measure what the device pays
 	python bench/idle_agent.py
 	python bench/store.py
 
-bench-server: environment ## measure server-lite beside goosebit (ARGUMENTS="--full --targets 100,1000,10000")
+bench-server: environment ## measure server-lite beside goosebit and hawkBit (ARGUMENTS="--full --write FILE")
 	python -m bench.server $(ARGUMENTS)
 
 define ENTRY_POINT

@@ -23,9 +23,9 @@ class Goosebit(Started):
 
     name = GOOSEBIT.replace("==", " ")
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
+    def __init__(self, plan: Plan, folder: Path, certificate: Path | None = None) -> None:
         port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
         python = _environment()
         environment = {
             "GOOSEBIT_DB_URI": f"sqlite:///{folder / 'db.sqlite3'}",
@@ -33,7 +33,10 @@ class Goosebit(Started):
         }
         serve = ["-m", "uvicorn", "goosebit:app", "--host", "127.0.0.1", "--port", str(port)]
         quiet = ["--log-level", "warning", "--no-access-log"]
-        super().__init__(folder, port, [str(python), *serve, *quiet], environment)
+        if certificate is not None:
+            quiet += ["--ssl-certfile", str(certificate), "--ssl-keyfile", str(certificate)]
+        command = [str(python), *serve, *quiet]
+        super().__init__(folder, port, command, environment, tls=certificate is not None)
         filling = [str(python), "-c", _FILL_GOOSEBIT, json.dumps(_filling(plan, folder))]
         subprocess.run(filling, cwd=folder, check=True, env={**os.environ, **environment})
 

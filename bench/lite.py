@@ -31,7 +31,8 @@ class Lite(Started):
         options = ["--data", "data", "--config", str(settings), "--listen", f"127.0.0.1:{port}"]
         if certificate is not None:
             options += ["--tls-cert", str(certificate), "--tls-key", str(certificate)]
-        super().__init__(folder, port, [sys.executable, "-c", _MAIN, "serve", *options], {})
+        command = [sys.executable, "-c", _MAIN, "serve", *options]
+        super().__init__(folder, port, command, {}, tls=certificate is not None)
         self._fill(plan)
 
     def authorization(self, device: str) -> str:

@@ -1,193 +1,133 @@
 """What a request costs server-lite, beside goosebit and hawkBit: side by side, in turns.
 
-    python -m bench.server [--full] [--tls] [--targets 100,1000,10000] [--rounds 3]
+    python -m bench.server [--full] [--write FILE]
 
 The load is the fixed requests of ``flipside-fleet``: the same program for every server. Measured
 is the processor time of the *server's* processes, from /proc, so that a busy machine changes it
-little; p50 and p99 are wall times and mean something on a quiet machine only.
+little; p50 and p99 are wall times and mean something on a quiet machine only. Before the rounds
+that count, each kind of request is sent uncounted until a server gets no faster at it, for the
+sake of hawkBit's compiler. The whole (``--full``) takes some 40 minutes of two cores.
 
 goosebit is fetched from PyPI into an environment of its own in the cache. A hawkBit that runs
-already takes part if these are set:
+already on this machine takes part, and its start is measured with one more, if these are set:
 
-    FLIPSIDE_HAWKBIT=http://admin:admin@127.0.0.1:18080  FLIPSIDE_HAWKBIT_PID=1234
+    FLIPSIDE_HAWKBIT=http://admin:admin@127.0.0.1:18080
+    FLIPSIDE_HAWKBIT_START="java -Xmx1g -jar hawkbit-update-server-1.0.4.jar"
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
-import ssl
-import statistics
+import shlex
 import subprocess
 import sys
 import tempfile
-from collections import defaultdict
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.goosebit import Goosebit
-from bench.hawkbit import Hawkbit
+from bench import report
+from bench.goosebit import GOOSEBIT, Goosebit
+from bench.hawkbit import Hawkbit, cold_start
 from bench.lite import Lite
-from bench.peer import BUSY, Peer, Plan
+from bench.load import Bench, registration, works
+from bench.peer import BUSY, MIB, Peer, Plan
+from bench.process import resident
 
-from flipside_agent.address import address_of
-from flipside_qemu.errors import OperatorError
-from flipside_qemu.fleet import Server
-from flipside_qemu.fleet_load import Generator, Load
-from flipside_qemu.fleet_request import Kind
-from flipside_qemu.fleet_tally import Tally
+from flipside_qemu.fleet_wire import trusting
 
-_TICK = os.sysconf("SC_CLK_TCK")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
-MIB = 1 << 20
+HAWKBIT = os.environ.get("FLIPSIDE_HAWKBIT", "")
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """One kind of load."""
+class Extent:
+    """How much is measured."""
 
-    name: str
-    kind: Kind
+    targets: tuple[int, ...]
+    secured: tuple[int, ...]
+    """Targets of the tables with TLS."""
     requests: int
-    kept: bool = True
-    workers: int = 16
-    first: int = 0
-    last: int | None = None
-    """Which of the devices take part."""
+    rounds: int
+    warming: int
+    """How often each kind of request is sent at most before it counts."""
+    large: int
+    """Bytes of the larger file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What came of one load at one server."""
-
-    cpu: float
-    """Milliseconds of the server's processor time a request."""
-    p50: float
-    p99: float
-    """Milliseconds."""
-    errors: int
+SMOKE = Extent((100,), (100,), 160, 1, 1, 16 * MIB)
+FULL = Extent((100, 1_000, 10_000), (1_000,), 1_500, 3, 5, 200 * MIB)
 
 
-Results = dict[tuple[str, int, str], list[Figures]]
-"""By server, number of targets and work."""
+class Paper:
+    """Where the figures go: to the terminal at once, and into a file."""
 
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
 
-def works(requests: int, plan: Plan) -> list[Work]:
-    """Everything that is measured, in its order."""
-    few = max(4, requests // 20)
-    return [
-        Work("idle poll, kept", Kind.POLL, requests, first=BUSY + 1),
-        Work("idle poll, new connection", Kind.POLL, requests, kept=False, first=BUSY + 1),
-        Work("poll with deployment", Kind.POLL, requests, last=BUSY),
-        Work("deploymentBase", Kind.DEPLOYMENT, requests, last=BUSY),
-        Work("feedback", Kind.FEEDBACK, min(requests, BUSY * 40), last=BUSY),
-        Work("registration", Kind.REGISTRATION, requests // 2),
-        Work(f"download {plan.small // MIB} MiB", Kind.DOWNLOAD, few, workers=4, last=BUSY),
-        Work(
-            f"download {plan.large // MIB} MiB",
-            Kind.DOWNLOAD,
-            max(1, few // 10),
-            workers=1,
-            first=BUSY,
-            last=BUSY + 1,
-        ),
-    ]
-
-
-class Bench:
-    """All servers, filled alike, asked in turns."""
-
-    def __init__(self, plan: Plan, peers: list[Peer], requests: int, ca: Path | None) -> None:
-        self._plan = plan
-        self._peers = peers
-        self._requests = requests
-        self._tls = ssl.create_default_context(cafile=ca) if ca is not None else None
-        if self._tls is not None:
-            self._tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        self.figures: Results = defaultdict(list)
-        self._round = 0
-
-    def measure(self) -> None:
-        """Do everything once at every server."""
-        self._round += 1
-        for work in works(self._requests, self._plan):
-            for peer in self._peers:
-                found = self._measured(peer, work)
-                key = (peer.name, self._plan.targets, work.name)
-                if found is not None:
-                    self.figures[key].append(found)
-
-    def _measured(self, peer: Peer, work: Work) -> Figures | None:
-        credentials = self._credentials(peer, work)
-        place = address_of(peer.url)
-        assert place is not None
-        server = Server(place, tls=self._tls, kept=work.kept)
-        load = Load(work.kind, workers=work.workers, requests=work.requests)
-        tally = Tally()
-
-        async def run() -> float:
-            generator = Generator(server, load, credentials)
-            requests = await generator.prepare()
-            before = spent(peer.pid)
-            await generator.send(requests, tally)
-            return spent(peer.pid) - before
-
-        try:
-            cpu = asyncio.run(run())
-        except OperatorError as error:
-            print(f"{peer.name}, {work.name}: {error}", file=sys.stderr)
-            return None
-        took = tally.requests[work.kind]
-        if not took.count:
-            print(f"{peer.name}, {work.name}: {dict(tally.errors)}", file=sys.stderr)
-            return None
-        return Figures(
-            1e3 * cpu / took.count,
-            1e3 * took.quantile(0.5),
-            1e3 * took.quantile(0.99),
-            tally.errors.total(),
-        )
-
-    def _credentials(self, peer: Peer, work: Work) -> dict[str, str]:
-        if work.kind is Kind.REGISTRATION:
-            stem = f"new-{os.getpid()}-{self._round}-{self._plan.targets}-"
-            return dict.fromkeys((f"{stem}{n}" for n in range(work.requests)), peer.newcomer())
-        names = self._plan.names()[work.first : work.last]
-        return {name: peer.authorization(name) for name in names}
+    def write(self, text: str) -> None:
+        """Add this."""
+        print(text, flush=True)
+        if self._file is not None:
+            with self._file.open("a", encoding="utf-8") as stream:
+                stream.write(text + "\n")
 
 
 def main() -> None:
-    """Measure and print tables in Markdown."""
+    """Measure and write tables in Markdown."""
     options = _options()
-    sizes = [int(size) for size in options.targets.split(",")]
-    requests = options.requests or (4000 if options.full else 320)
-    rounds = options.rounds or (3 if options.full else 1)
-    large = 200 if options.full else 16
+    extent = FULL if options.full else SMOKE
+    paper = Paper(options.write)
+    peers = f"server-lite from this working copy; {GOOSEBIT}; " + (
+        "a hawkBit that runs." if HAWKBIT else "no hawkBit, for FLIPSIDE_HAWKBIT is not set."
+    )
+    paper.write(report.heading(shlex.join(["python", "-m", "bench.server", *sys.argv[1:]]), peers))
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIRECTORY")) as folder:
-        for size in sizes:
-            place = Path(folder) / str(size)
-            place.mkdir()
-            plan = Plan(max(size, BUSY + 2), 4 * MIB, large * MIB)
-            _one_size(plan, place, options.tls, requests, rounds)
+        for tls in (False, True):
+            for size in extent.secured if tls else extent.targets:
+                place = Path(folder) / f"{'tls' if tls else 'plain'}-{size}"
+                place.mkdir()
+                _one_size(_plan(size, extent), place, extent, paper, tls=tls)
+        _hawkbit_start(Path(folder), paper)
 
 
-def _one_size(plan: Plan, folder: Path, tls: bool, requests: int, rounds: int) -> None:
+def _plan(size: int, extent: Extent) -> Plan:
+    # A hawkBit keeps what earlier runs filled it with.
+    return Plan(f"b{int(time.time())}", max(size, BUSY + 2), 4 * MIB, extent.large)
+
+
+def _one_size(plan: Plan, folder: Path, extent: Extent, paper: Paper, *, tls: bool) -> None:
     ca = _certificate(folder) if tls else None
     with ExitStack() as stack:
-        peers = [stack.enter_context(_running(peer)) for peer in _peers(plan, folder, ca)]
-        bench = Bench(plan, [peer for peer, _ in peers], requests, ca)
-        idle = [resident(peer.pid) for peer, _ in peers]
-        for _ in range(rounds):
-            bench.measure()
-        _print(bench.figures, plan, [peer.name for peer, _ in peers])
-        for (peer, started), before in zip(peers, idle, strict=True):
-            print(
-                f"{peer.name}: start {started:.2f} s, resident {before / MIB:.0f} MiB,"
-                f" under load {resident(peer.pid) / MIB:.0f} MiB"
+        running = [stack.enter_context(_running(peer)) for peer in _peers(plan, folder, ca)]
+        peers = [peer for peer, _ in running]
+        idle = [resident(peer.pid) for peer in peers]
+        bench = Bench(plan, peers, trusting(ca) if ca is not None else None)
+        _all_rounds(bench, extent, plan)
+        title = f"{plan.targets} targets" + (" over TLS" if tls else "")
+        paper.write(report.table(title, bench.figures, [peer.name for peer in peers]))
+        for (peer, started), before in zip(running, idle, strict=True):
+            start = f"first answer after {started:.2f} s, " if started else ""
+            paper.write(
+                f"* {peer.name}: {start}resident {before / MIB:.0f} MiB before, "
+                f"{resident(peer.pid) / MIB:.0f} MiB after the load"
             )
+        paper.write("")
+
+
+def _all_rounds(bench: Bench, extent: Extent, plan: Plan) -> None:
+    newcomers = registration(extent.requests)
+    for work in (*works(extent.requests, plan), newcomers):
+        _tell(f"{plan.targets} targets, warming up: {work.name}")
+        bench.warm(work, extent.warming)
+    for number in range(extent.rounds):
+        for work in works(extent.requests, plan):
+            _tell(f"{plan.targets} targets, round {number + 1} of {extent.rounds}: {work.name}")
+            bench.measure(work)
+    for _ in range(extent.rounds):
+        bench.measure(newcomers)
 
 
 def _peers(plan: Plan, folder: Path, ca: Path | None) -> Iterator[Peer]:
@@ -195,15 +135,10 @@ def _peers(plan: Plan, folder: Path, ca: Path | None) -> Iterator[Peer]:
     for place in places:
         place.mkdir()
     yield Lite(plan, places[0], ca)
-    if ca is not None:
-        # goosebit has no TLS of its own setting; with hawkBit it is a proxy's work.
-        return
-    yield Goosebit(plan, places[1])
-    address = os.environ.get("FLIPSIDE_HAWKBIT")
-    if address:
-        yield Hawkbit(plan, address, int(os.environ["FLIPSIDE_HAWKBIT_PID"]))
-    else:
-        print("no hawkBit is measured: FLIPSIDE_HAWKBIT is not set", file=sys.stderr)
+    yield Goosebit(plan, places[1], ca)
+    # With TLS a proxy stands before it.
+    if HAWKBIT and ca is None:
+        yield Hawkbit(plan, HAWKBIT)
 
 
 @contextmanager
@@ -215,56 +150,14 @@ def _running(peer: Peer) -> Iterator[tuple[Peer, float]]:
         peer.stop()
 
 
-def _print(figures: Results, plan: Plan, names: list[str]) -> None:
-    print(f"\n{plan.targets} targets; CPU ms of the server a request (p50 / p99 ms wall)\n")
-    heads = ["work", *names, *(f"{name} / {names[0]}" for name in names[1:])]
-    print("| " + " | ".join(heads) + " |")
-    print("|" + " --- |" * len(heads))
-    for work in dict.fromkeys(key[2] for key in figures):
-        found = {name: figures.get((name, plan.targets, work), []) for name in names}
-        cells = [work, *(_cell(found[name]) for name in names)]
-        cells += [_ratio(found[name], found[names[0]]) for name in names[1:]]
-        print("| " + " | ".join(cells) + " |", flush=True)
-
-
-def _cell(found: list[Figures]) -> str:
-    if not found:
-        return "-"
-    cpu, p50, p99 = (
-        statistics.median(getattr(one, part) for one in found) for part in ("cpu", "p50", "p99")
-    )
-    wrong = sum(one.errors for one in found)
-    return f"{cpu:.3f} ({p50:.1f} / {p99:.1f})" + (f", {wrong} errors" if wrong else "")
-
-
-def _ratio(theirs: list[Figures], ours: list[Figures]) -> str:
-    if not theirs or not ours:
-        return "-"
-    cost = statistics.median(one.cpu for one in ours)
-    return f"{statistics.median(one.cpu for one in theirs) / cost:.1f}" if cost else "-"
-
-
-def spent(pid: int) -> float:
-    """Processor seconds of a process and its children so far."""
-    ticks = 0
-    for one in _family(pid):
-        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / _TICK
-
-
-def resident(pid: int) -> int:
-    """Bytes that a process and its children have in memory."""
-    pages = (Path(f"/proc/{one}/statm").read_text().split()[1] for one in _family(pid))
-    return sum(int(count) for count in pages) * _PAGE
-
-
-def _family(pid: int) -> list[int]:
-    found = [pid]
-    for one in found:
-        children = Path(f"/proc/{one}/task/{one}/children").read_text().split()
-        found += [int(child) for child in children]
-    return found
+def _hawkbit_start(folder: Path, paper: Paper) -> None:
+    command = os.environ.get("FLIPSIDE_HAWKBIT_START", "")
+    if command:
+        took, cpu, size = cold_start(shlex.split(command), folder)
+        paper.write(
+            f"hawkBit, empty: first answer after {took:.1f} s and {cpu:.1f} s of processor time, "
+            f"resident {size / MIB:.0f} MiB"
+        )
 
 
 def _certificate(folder: Path) -> Path:
@@ -278,14 +171,15 @@ def _certificate(folder: Path) -> Path:
     return path
 
 
+def _tell(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.server", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--full", action="store_true", help="for figures; the default is a smoke")
-    parser.add_argument("--tls", action="store_true", help="server-lite alone, with TLS")
-    parser.add_argument("--targets", default="100", metavar="N,N", help="default: %(default)s")
-    parser.add_argument("--requests", type=int, default=0, metavar="N", help="of each kind")
-    parser.add_argument("--rounds", type=int, default=0, metavar="N")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="add the tables to this file")
     return parser.parse_args()
 
 

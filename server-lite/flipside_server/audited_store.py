@@ -38,9 +38,7 @@ _ORDER: ContextVar[_Order | None] = ContextVar("order", default=None)
 class AuditedStore:
     """A store, and a note beside each change that the audit log is to tell of."""
 
-    def __init__(
-        self, store: TinyStore, clock: Callable[[], int], wake: Callable[[], None]
-    ) -> None:
+    def __init__(self, store: TinyStore, clock: Clock, wake: Callable[[], None]) -> None:
         self._store = store
         self._clock = clock
         self._wake = wake

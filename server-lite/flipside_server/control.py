@@ -12,7 +12,6 @@ from flipside_server.contacts import Contacts
 from flipside_server.credentials import checked_token, new_token, proof
 from flipside_server.errors import OperatorError
 from flipside_server.orders import AddArtifact, AddTarget, Answer, Assign, Cancel, Order, Show
-from flipside_server.overdue import close_all_overdue
 from flipside_server.overview import overview
 from flipside_server.software import (
     Artifact,
@@ -56,7 +55,6 @@ class Control:
             case Cancel():
                 return self._cancel(order)
             case Show():
-                close_all_overdue(self._store, self._clock())
                 return overview(self._store, self._contacts, order.subjects)
             case never:
                 assert_never(never)

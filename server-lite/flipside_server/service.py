@@ -21,6 +21,7 @@ from flipside_server.limits import LIMITS, Limits
 from flipside_server.listener import Address, Listener, listening, tcp_listener, unix_listener
 from flipside_server.metrics import Tally
 from flipside_server.operations import Network, Operations, with_operations, with_pulse
+from flipside_server.overdue import Rounds
 from flipside_server.premises import Premises, milliseconds, occupied
 from flipside_server.settings import Settings
 from flipside_server.tls import Tls
@@ -29,7 +30,7 @@ from flipside_server.visit import Desk
 
 _STOPS = {signal.SIGTERM, signal.SIGINT}
 _ROUND = 5
-"""Seconds between two looks at the TLS files, and between two signs of life."""
+"""Seconds between two looks at what may be due, and between two signs of life."""
 _log = logging.getLogger(__name__)
 
 
@@ -59,7 +60,8 @@ def serve(service: Service) -> None:
         front = _front(service, premises)
         stack.enter_context(listening(front))
         _announce(service, Address(*front.name[:2]))
-        _watch(service, front)
+        rounds = Rounds.begun(premises.store, milliseconds, service.settings.sleep)
+        _watch(service, front, rounds)
         _notify("STOPPING=1")
 
 
@@ -101,7 +103,7 @@ def _announce(service: Service, where: Address) -> None:
     _notify("READY=1")
 
 
-def _watch(service: Service, front: Listener) -> None:
+def _watch(service: Service, front: Listener, rounds: Rounds) -> None:
     """Do what is due until a signal says stop."""
     while True:
         caught = signal.sigtimedwait({*_STOPS, signal.SIGHUP}, _ROUND)
@@ -112,6 +114,7 @@ def _watch(service: Service, front: Listener) -> None:
         # old key.
         if front.have(partial(_refresh, service.tls, told=caught is not None), _ROUND):
             _notify("WATCHDOG=1")
+        rounds.go()
 
 
 def _refresh(tls: Tls | None, *, told: bool) -> None:

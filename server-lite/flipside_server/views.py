@@ -16,7 +16,6 @@ from flipside_server import ddi, feedback, target, terms
 from flipside_server.action import Action, State, Status
 from flipside_server.duration import seconds, written
 from flipside_server.errors import HiddenError, MalformedError, UnknownError
-from flipside_server.overdue import closed_if_overdue
 from flipside_server.terms import AS_CONFIGURED, Offer, verifies_boot
 from flipside_server.visit import Desk, Visit, answer, done
 
@@ -26,7 +25,7 @@ MOST_HISTORY = 100
 
 def poll(desk: Desk, visit: Visit) -> HTTPResponse:
     """GET base resource."""
-    found = closed_if_overdue(desk.store, desk.own_actions(visit), visit.now)
+    found = desk.own_actions(visit)
     todo = desk.todo(visit, found)
     held = any(action.state is State.INSTALLED for action in found)
     ask = visit.target.wants_attributes or held

@@ -178,6 +178,26 @@ def test_c6_feedback_in_every_dialect(
 
 
 @pytest.mark.parametrize(
+    ("details", "kept"),
+    [
+        ({}, []),
+        ({"details": []}, []),
+        ({"details": [""]}, []),
+        ({"details": ["line"] * 48}, ["line"] * 48),
+        ({"details": ["x" * 8192]}, ["x" * 512] * 16),
+    ],
+    ids=["missing", "none", "empty", "48 lines", "8 kB"],
+)
+def test_c6_details_of_every_size(
+    house: House, device: Device, action: int, details: Any, kept: list[str]
+) -> None:
+    status = {"execution": "proceeding", "result": {"finished": "none"}, **details}
+    answer = device.call("POST", f"/deploymentBase/{action}/feedback", {"status": status})
+    assert (answer.status, answer.body) == (200, b"")
+    assert house.action(action)["statuses"][-1]["messages"] == kept
+
+
+@pytest.mark.parametrize(
     ("finished", "state"), [("success", "finished"), ("none", "finished"), ("failure", "error")]
 )
 def test_c7_a_closed_action_is_over_at_once(

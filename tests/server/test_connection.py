@@ -84,10 +84,10 @@ def test_a_client_that_stops_halfway_is_ended(sent: bytes) -> None:
 def test_trickling_does_not_buy_time() -> None:
     """Slowloris: a byte now and then, for ever."""
     with served(limits=HASTY) as port, client(port, GET[:-2]) as slow:
-        ended = threading.Event()
+        ended, heard = threading.Event(), []
 
         def listen() -> None:
-            all_of(slow)
+            heard.append(all_of(slow))
             ended.set()
 
         reader = threading.Thread(target=listen)
@@ -98,6 +98,8 @@ def test_trickling_does_not_buy_time() -> None:
             except OSError:
                 break
         reader.join()
+        # Not refused for too many headers: its time was over.
+        assert heard == [b""]
         assert answers(port)
 
 

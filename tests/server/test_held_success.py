@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from flipside_server.orders import Assign
+from flipside_server.overdue import PAUSE
 from flipside_server.settings import Hold
 from flipside_server.table import tables
 from flipside_server.terms import Terms
 from models.ddi_device import OFTEN, Answer, Device, House
+from models.full_disk import full_disk
 from models.stock_clients import RaucHawkbitUpdater, SWUpdate
 
 HELD = replace(OFTEN, hold=Hold(always=True, limit=3600))
-HOUR = 3_600_000
+HOUR = 3600
 
 
 @pytest.fixture(name="held")
@@ -72,19 +74,18 @@ def test_it_is_not_offered_again_while_it_is_held(house: House, held: Device) ->
     assert state(house, key) == "error"
 
 
-@pytest.mark.parametrize("asked_by", ["the device", "the operator"])
+@pytest.mark.parametrize("comes_back", [True, False])
 def test_a_fallback_is_a_failure_once_its_time_is_over(
-    house: House, held: Device, asked_by: str
+    house: House, held: Device, comes_back: bool
 ) -> None:
     key = house.assign("pi-1", "os:2.0")
     client = RaucHawkbitUpdater(held, {"version": "1.0"})
     client.poll()
-    client.poll()
-    house.now += HOUR - 1000
-    assert state(house, key) == "installed"
-    house.now += 2000
-    if asked_by == "the device":
+    if comes_back:
         client.poll()
+    house.wait(HOUR - 10)
+    assert state(house, key) == "installed"
+    house.wait(PAUSE // 1000 + 10)
     assert state(house, key) == "error"
     assert "never showed the new version" in last(house, key)
     assert last(house, key).endswith("it shows 1.0.")
@@ -98,9 +99,36 @@ def test_a_fallback_is_a_failure_once_its_time_is_over(
 def test_a_late_version_does_not_make_a_failure_good(house: House, held: Device) -> None:
     key = house.assign("pi-1", "os:2.0")
     RaucHawkbitUpdater(held).poll()
-    house.now += 2 * HOUR
-    held.get()
+    house.wait(2 * HOUR)
     show(held, "2.0")
+    assert state(house, key) == "error"
+
+
+def test_a_device_that_waited_for_the_server_can_still_show_itself(
+    house: House, held: Device
+) -> None:
+    other = house.device("pi-2")
+    keys = [house.assign(one.name, "os:2.0") for one in (held, other)]
+    for one in (held, other):
+        RaucHawkbitUpdater(one).poll()
+    house.store.close()
+    house.now += 2000 * HOUR
+    house.open()
+    house.wait(50)
+    assert [state(house, key) for key in keys] == ["installed", "installed"]
+    show(held, "2.0")
+    house.wait(15)
+    assert [state(house, key) for key in keys] == ["finished", "error"]
+
+
+def test_what_a_full_disk_cannot_keep_is_kept_later(house: House, held: Device) -> None:
+    key = house.assign("pi-1", "os:2.0")
+    RaucHawkbitUpdater(held).poll()
+    house.wait(HOUR - 10)
+    with full_disk():
+        house.wait(PAUSE // 1000 + 10)
+    assert state(house, key) == "installed"
+    house.wait(PAUSE // 1000)
     assert state(house, key) == "error"
 
 
@@ -125,7 +153,7 @@ def test_one_assignment_can_have_its_own_rule(house: House, device: Device) -> N
     device.headers["User-Agent"] = "flipside-agent"
     device.report(key, "closed", "success")
     assert house.action(key)["state"] == "installed"
-    house.now += 61_000
+    house.wait(60 + PAUSE // 1000)
     assert house.action(key)["state"] == "error"
     house.serve(HELD)
     trusted = house.assign("pi-1", second, Terms(hold=0))

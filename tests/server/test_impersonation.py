@@ -141,15 +141,16 @@ def test_artifacts_cannot_be_walked_through(house: House, device: Device, action
 
 
 def test_no_token_is_ever_logged(
-    house: House, device: Device, caplog: pytest.LogCaptureFixture
+    house: House, device: Device, action: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     house.serve(PROXIED)
     with caplog.at_level(logging.DEBUG):
         fresh = Device(house, "new", "", headers={"Authorization": f"GatewayToken {GATEWAY}"})
         for visitor in [device, fresh, Device(house, "pi-1", "wrong-wrong-wrong-wrong")]:
-            visitor.get()
-            visitor.call("PUT", "/configData", {"data": {"a": "1"}})
+            for method, path, body in ROUTES:
+                visitor.call(method, path, body)
     assert "registering target=new" in caplog.text
+    assert f"target=pi-1 action={action} state=finished" in caplog.text
     for secret in [device.token, GATEWAY, "wrong-wrong"]:
         assert secret not in caplog.text
 

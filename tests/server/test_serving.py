@@ -28,13 +28,13 @@ def done(*arguments: str | Path) -> str:
     return finished.stdout.strip()
 
 
-def set_up(data: Path, content: bytes = b"firmware") -> str:
+def set_up(data: Path, content: bytes = b"firmware", hold: str = "no") -> str:
     """A target with an action; the target's token."""
     file = data.parent / "fw.raucb"
     file.write_bytes(content)
     token = done("target", "add", "pi-1", "--data", data)
     done("artifact", "add", file, "--name", "os", "--version", "1.0", "--data", data)
-    assert done("assign", "pi-1", "os:1.0", "--data", data) == "1"
+    assert done("assign", "pi-1", "os:1.0", "--hold", hold, "--data", data) == "1"
     return token
 
 
@@ -116,6 +116,20 @@ def test_what_root_adds_belongs_to_the_directorys_owner() -> None:
         set_up(data)
         for path in data.rglob("*"):
             assert path.stat().st_uid == 65534, path
+
+
+def test_a_device_that_never_comes_back_is_told_as_failed_by_the_server_itself(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "data"
+    with serving(data, "--poll", "00:00:01") as server:
+        token = set_up(data, hold="00:00:01")
+        assert server.ask(token, "/deploymentBase/1/feedback", FINISHED) == (200, b"")
+        while states(data) == ["installed"]:
+            assert server.process.poll() is None
+        assert states(data) == ["error"]
+    *_, line = (data / "audit.log").read_text().splitlines()
+    assert (json.loads(line)["who"], json.loads(line)["details"]["to"]) == ("server", "error")
 
 
 def test_a_new_certificate_is_served_after_a_signal(tmp_path: Path) -> None:
