@@ -17,24 +17,36 @@ from typing import TYPE_CHECKING
 
 from flipside_bootctl.errors import BootControlError, Usage
 from flipside_bootctl.running import current_slot
-from flipside_bootctl.scheme import Scheme, detect
+from flipside_bootctl.scheme import Scheme, detect, overlooked, rauc_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from flipside_bootctl.state import Capabilities
+
 HELP = """\
 usage: flipside-bootctl VERB [ARGUMENT...]
 
-  status [--json]            what boots next, and how often each slot may still be tried
-  get-primary                the slot that boots next
-  set-primary SLOT           boot this slot next, on trial unless it is confirmed
-  get-state SLOT             good or bad
-  set-state SLOT good|bad    confirm a slot, or never boot it again
-  get-current                the slot this system runs from
-  create ESP SLOT            GRUB: write a fresh boot state to a mounted EFI system partition
+  status [--json]              what boots next, and how often each slot may still be tried
+  mark-active SLOT [--force]   boot this slot next, on trial unless it is confirmed
+  mark-good SLOT [--force]     confirm a slot
+  mark-bad SLOT [--force]      never boot a slot again until it is made active
 
-The boot scheme is found by itself: GRUB's by /efi/flipside/grub.cfg, U-Boot's by
-/etc/fw_env.config.
+These go through RAUC where it is configured, so that RAUC knows; --force writes at once, as do
+the verbs that RAUC itself calls:
+
+  get-primary                  the slot that boots next
+  set-primary SLOT             what mark-active does
+  get-state SLOT               good or bad
+  set-state SLOT good|bad      what mark-good and mark-bad do
+  get-current                  the slot this system runs from
+
+For image builders:
+
+  create ESP SLOT              GRUB: write a fresh boot state to a mounted EFI system partition
+
+The boot scheme is found by itself: RAUC's own where system.conf has bootloader=grub, efi or uboot;
+else ours for GRUB by /efi/flipside/grub.cfg, then for U-Boot by /etc/fw_env.config.
 
 Exit codes: 0 done, 1 failed (one line on stderr), 2 wrong usage.
 """
@@ -91,7 +103,7 @@ def _get_primary(_: list[str]) -> str:
 
 
 def _set_primary(arguments: list[str]) -> str:
-    _scheme().select(arguments[0])
+    _write("active", arguments[0])
     return ""
 
 
@@ -104,18 +116,44 @@ def _set_state(arguments: list[str]) -> str:
     name, word = arguments
     if word not in ("good", "bad"):
         raise Usage(f"state {word!r}, expected good or bad")
-    scheme = _scheme()
-    if word == "bad":
-        scheme.mark_bad(name)
-        return ""
-    scheme.mark_good(name)
-    if name == current_slot(ROOT):
-        _tell_the_trial_timer()
+    _write(word, name)
     return ""
 
 
+def _mark(state: str) -> Callable[[list[str]], str]:
+    """The verb for people: RAUC writes where there is one (ADR 12)."""
+
+    def carry_out(arguments: list[str]) -> str:
+        name, *options = arguments
+        if options not in ([], ["--force"]):
+            raise Usage(f"mark-{state} knows no {options[0]!r}, expected --force or nothing")
+        config = rauc_told(ROOT)
+        if config is None or not config.marks() or options:
+            _write(state, name)
+            return ""
+        from flipside_bootctl import rauc
+
+        rauc.mark(state, config.slot(name))
+        return ""
+
+    return carry_out
+
+
+def _write(state: str, name: str) -> None:
+    """Change the boot state, without RAUC."""
+    scheme = _scheme()
+    if state == "active":
+        scheme.select(name)
+    elif state == "bad":
+        scheme.mark_bad(name)
+    else:
+        scheme.mark_good(name)
+        if name == _current():
+            _tell_the_trial_timer()
+
+
 def _get_current(_: list[str]) -> str:
-    name = current_slot(ROOT)
+    name = _current()
     if not name:
         raise BootControlError(
             "/proc/cmdline has no rauc.slot=, expected the boot loader to say it"
@@ -123,20 +161,35 @@ def _get_current(_: list[str]) -> str:
     return name + "\n"
 
 
+def _current() -> str:
+    """The running slot, by the kernel command line or else the firmware, as RAUC finds it."""
+    name = current_slot(ROOT)
+    if name or not os.path.exists(os.path.join(ROOT, "sys/firmware/efi")):
+        return name
+    from flipside_bootctl.efi_native import booted
+    from flipside_bootctl.efivars import EfiVars
+
+    name = booted(EfiVars(ROOT))
+    return name if name in _scheme().read_or_rebuild().slots else ""
+
+
 def _status(arguments: list[str]) -> str:
     if arguments not in ([], ["--json"]):
         raise Usage(f"status knows no {arguments[0]!r}, expected --json or nothing")
-    facts = _facts(_scheme())
-    return _json(facts) if arguments else _table(facts)
+    scheme = _scheme()
+    facts = _facts(scheme)
+    return _json(facts) if arguments else _table(scheme, facts)
 
 
 def _facts(scheme: Scheme) -> dict[str, object]:
     state = scheme.read_or_rebuild()
     return {
         "scheme": scheme.capabilities.scheme,
-        "current": current_slot(ROOT),
+        "capabilities": scheme.capabilities._asdict(),
+        "current": _current(),
         "next": next((name for name in state.order() if state.slot(name).left > 0), ""),
         "damage": scheme.damage(),
+        "overlooked": overlooked(ROOT),
         "slots": {
             name: {"left": slot.left, "confirmed": slot.confirmed}
             for name, slot in sorted(state.slots.items())
@@ -150,17 +203,30 @@ def _json(facts: dict[str, object]) -> str:
     return json.dumps(facts, indent=2) + "\n"
 
 
-def _table(facts: dict[str, object]) -> str:
-    lines = [f"scheme   {facts['scheme']}"]
-    slots = facts["slots"]
-    assert isinstance(slots, dict)
-    for name, slot in slots.items():
-        state = "confirmed" if slot["confirmed"] else "on trial" if slot["left"] else "bad"
+def _table(scheme: Scheme, facts: dict[str, object]) -> str:
+    caps, state = scheme.capabilities, scheme.read_or_rebuild()
+    lines = [f"scheme   {caps.scheme}", *_promises(caps)]
+    for name, slot in sorted(state.slots.items()):
+        word = "confirmed" if slot.confirmed else "on trial" if slot.left else "bad"
+        counted = caps.confirmed_attempts or not slot.confirmed
+        left = f"{slot.left} left" if counted else "stays"
         marks = [mark for mark in ("current", "next") if facts[mark] == name]
-        lines.append(f"slot {name}   {state:9}  {slot['left']} left  {', '.join(marks)}".rstrip())
+        lines.append(f"slot {name}   {word:9}  {left}  {', '.join(marks)}".rstrip())
     if facts["damage"]:
         lines.append(f"damaged  {facts['damage']}")
+    lines += [f"ignored  /{place}, which belongs to another scheme" for place in overlooked(ROOT)]
     return "\n".join(lines) + "\n"
+
+
+def _promises(caps: Capabilities) -> list[str]:
+    boots = "1 boot" if caps.trial_attempts == 1 else f"{caps.trial_attempts} boots"
+    once = ", beside the stored order" if caps.try_once else ""
+    kept = f"{caps.confirmed_attempts} boots" if caps.confirmed_attempts else "boots not counted"
+    owed = ", each to be confirmed" if caps.confirm_every_boot else ""
+    return [
+        f"trial    {boots}{once}; a power cycle {caps.power_cycle}",
+        f"then     {kept}{owed}",
+    ]
 
 
 def _scheme() -> Scheme:
@@ -176,6 +242,9 @@ def _tell_the_trial_timer() -> None:
 
 VERBS: dict[str, tuple[tuple[int, ...], Callable[[list[str]], str]]] = {
     "status": ((0, 1), _status),
+    "mark-active": ((1, 2), _mark("active")),
+    "mark-good": ((1, 2), _mark("good")),
+    "mark-bad": ((1, 2), _mark("bad")),
     "get-primary": ((0,), _get_primary),
     "set-primary": ((1,), _set_primary),
     "get-state": ((1,), _get_state),
