@@ -81,6 +81,8 @@ class EfiNative:
         """Confirm a slot, which goes first from now on."""
         manager = self._manager()
         self._store("BootOrder", manager.first(self._number(manager, name)))
+        if any(self._misread()):
+            self._variables.delete("BootNext")
 
     def mark_bad(self, name: str) -> None:
         """Never boot a slot again until it is selected anew."""
@@ -112,23 +114,26 @@ class EfiNative:
 
     def _manager(self) -> BootManager:
         """The firmware's variables; those that cannot be read say nothing."""
-        once = self._numbers("BootNext")
-        return BootManager(
-            self._numbers("BootOrder"),
-            once[0] if len(once) == 1 else None,
-            entries(self._variables),
-        )
-
-    def _numbers(self, name: str) -> tuple[int, ...]:
         try:
-            return efi_order.numbers(self._variables.read(name), name)
+            order = self._order()
         except DamagedState:
-            return ()
+            order = ()
+        try:
+            once = self._once()
+        except DamagedState:
+            once = None
+        return BootManager(order, once, entries(self._variables))
+
+    def _order(self) -> tuple[int, ...]:
+        return efi_order.numbers(self._variables.read("BootOrder"), "BootOrder")
+
+    def _once(self) -> int | None:
+        return efi_order.once(self._variables.read("BootNext"))
 
     def _misread(self) -> Iterator[str]:
-        for name in ("BootOrder", "BootNext"):
+        for read in (self._order, self._once):
             try:
-                efi_order.numbers(self._variables.read(name), name)
+                read()
             except DamagedState as error:
                 yield str(error)
 

@@ -84,6 +84,13 @@ def numbers(data: bytes, name: str) -> tuple[int, ...]:
     )
 
 
+def once(data: bytes) -> int | None:
+    """The entry that ``BootNext`` names; raises DamagedState where it is no single one."""
+    if len(data) not in (0, _WORD):
+        raise DamagedState(f"BootNext of {len(data)} bytes, expected {_WORD}")
+    return int.from_bytes(data, "little") if data else None
+
+
 def words(entries: Sequence[int]) -> bytes:
     """The variable that names these entries."""
     return b"".join(number.to_bytes(_WORD, "little") for number in entries)

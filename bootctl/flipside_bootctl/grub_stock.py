@@ -31,13 +31,17 @@ class GrubStock(NamedTuple):
         return _CAPABILITIES
 
     def to_variables(self, state: BootState) -> dict[str, str]:
-        """The environment variables that say this state, as near as they can."""
-        variables = {"ORDER": " ".join(state.order())}
+        """The environment variables that say this state, as near as they can.
+
+        ``ORDER`` comes last: it never names first what is not yet said to be good.
+        """
+        variables = {}
         for name in self.names:
             slot = state.slot(name)
             tried = slot.confirmed and not slot.left
             variables[f"{name}_OK"] = "1" if slot.left or tried else "0"
             variables[f"{name}_TRY"] = "1" if tried else "0"
+        variables["ORDER"] = " ".join(state.order())
         return variables
 
     def from_variables(self, variables: Mapping[str, str]) -> BootState:

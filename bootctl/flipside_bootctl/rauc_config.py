@@ -12,9 +12,6 @@ from flipside_bootctl.errors import NoScheme, UnknownSlot
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PLACES = ("etc/rauc/system.conf", "run/rauc/system.conf", "usr/lib/rauc/system.conf")
-"""RAUC takes the first that is there."""
-
 
 class RaucConfig(NamedTuple):
     """What RAUC was told."""

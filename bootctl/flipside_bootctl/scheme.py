@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Protocol
 
-from flipside_bootctl import rauc_config
 from flipside_bootctl.errors import DamagedState, NoScheme
 
 if TYPE_CHECKING:
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 
 GRUB = "efi/flipside/grub.cfg"
 UBOOT = "etc/fw_env.config"
+RAUC = ("etc/rauc/system.conf", "run/rauc/system.conf", "usr/lib/rauc/system.conf")
+"""RAUC takes the first that is there (RAUC, docs/reference.rst)."""
 BOOTCOUNT = "boot/failures"
 """The file in which a U-Boot with ``CONFIG_BOOTCOUNT_FS`` counts; this is its default name."""
 
@@ -63,15 +64,11 @@ def overlooked(root: str | os.PathLike[str]) -> list[str]:
 
 def rauc_told(root: str | os.PathLike[str]) -> RaucConfig | None:
     """RAUC's configuration; None where there is no RAUC."""
-    for place in rauc_config.PLACES:
-        path = os.path.join(root, place)
-        try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                return rauc_config.parse(file.read())
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise NoScheme(f"{path}: {error.strerror}, expected to read it") from error
+    for path in (os.path.join(root, place) for place in RAUC):
+        if os.path.exists(path):
+            from flipside_bootctl import rauc_config
+
+            return rauc_config.parse(_text(path))
     return None
 
 
@@ -106,12 +103,15 @@ def _environment(config: str, root: str | os.PathLike[str]) -> UbootStorage:
     from flipside_bootctl import fw_env_config
     from flipside_bootctl.uboot_storage import UbootStorage
 
+    return UbootStorage(fw_env_config.parse(_text(config), config), root)
+
+
+def _text(path: str) -> str:
     try:
-        with open(config, encoding="utf-8", errors="replace") as file:
-            text = file.read()
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
     except OSError as error:
-        raise NoScheme(f"{config}: {error.strerror}, expected to read it") from error
-    return UbootStorage(fw_env_config.parse(text, config), root)
+        raise NoScheme(f"{path}: {error.strerror}, expected to read it") from error
 
 
 def _limit(storage: UbootStorage) -> int:
