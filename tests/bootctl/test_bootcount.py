@@ -181,6 +181,25 @@ def power_until(memory: Memory, changes: int) -> Iterator[None]:
     memory.left = 1000
 
 
+@pytest.mark.parametrize("length", range(5))
+@pytest.mark.parametrize("then", ["select", "mark_good", "mark_bad"])
+def test_a_count_file_that_is_torn_still_ends_a_trial(
+    tmp_path: Path, memory: Memory, length: int, then: str
+) -> None:
+    file = tmp_path / "failures"
+    file.write_bytes(b"\xbd\1\0\0")
+    scheme = LoaderEnvironment(BootcountStorage(memory, str(file)), Bootcount(LIMIT))
+    scheme.select("B")
+    uboot = Uboot(memory, file)
+    uboot.boot()
+    before = file.read_bytes()
+    getattr(scheme, then)("B")
+    after = file.read_bytes()
+    file.write_bytes(after[:length] + before[length:])
+    boots = [uboot.boot() for _ in range(LIMIT + 2)]
+    assert set(boots[-2:]) == {"B" if then == "mark_good" and length == 4 else "A"}
+
+
 def test_a_count_file_that_says_nothing_is_told_and_mended(tmp_path: Path, memory: Memory) -> None:
     file = tmp_path / "failures"
     storage = BootcountStorage(memory, str(file))
