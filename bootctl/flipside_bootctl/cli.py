@@ -22,8 +22,6 @@ from flipside_bootctl.scheme import Scheme, detect, overlooked, rauc_told
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from flipside_bootctl.state import Capabilities
-
 HELP = """\
 usage: flipside-bootctl VERB [ARGUMENT...]
 
@@ -176,57 +174,16 @@ def _current() -> str:
 def _status(arguments: list[str]) -> str:
     if arguments not in ([], ["--json"]):
         raise Usage(f"status knows no {arguments[0]!r}, expected --json or nothing")
+    from flipside_bootctl import report
+
     scheme = _scheme()
-    facts = _facts(scheme)
-    return _json(facts) if arguments else _table(scheme, facts)
-
-
-def _facts(scheme: Scheme) -> dict[str, object]:
-    state = scheme.read_or_rebuild()
-    return {
-        "scheme": scheme.capabilities.scheme,
-        "capabilities": scheme.capabilities._asdict(),
-        "current": _current(),
-        "next": next((name for name in state.order() if state.slot(name).left > 0), ""),
-        "damage": scheme.damage(),
-        "overlooked": overlooked(ROOT),
-        "slots": {
-            name: {"left": slot.left, "confirmed": slot.confirmed}
-            for name, slot in sorted(state.slots.items())
-        },
-    }
-
-
-def _json(facts: dict[str, object]) -> str:
+    state, damage = scheme.read_or_rebuild(), scheme.damage()
+    seen = report.Report(scheme.capabilities, state, _current(), damage, overlooked(ROOT))
+    if not arguments:
+        return report.table(seen)
     import json
 
-    return json.dumps(facts, indent=2) + "\n"
-
-
-def _table(scheme: Scheme, facts: dict[str, object]) -> str:
-    caps, state = scheme.capabilities, scheme.read_or_rebuild()
-    lines = [f"scheme   {caps.scheme}", *_promises(caps)]
-    for name, slot in sorted(state.slots.items()):
-        word = "confirmed" if slot.confirmed else "on trial" if slot.left else "bad"
-        counted = caps.confirmed_attempts or not slot.confirmed
-        left = f"{slot.left} left" if counted else "stays"
-        marks = [mark for mark in ("current", "next") if facts[mark] == name]
-        lines.append(f"slot {name}   {word:9}  {left}  {', '.join(marks)}".rstrip())
-    if facts["damage"]:
-        lines.append(f"damaged  {facts['damage']}")
-    lines += [f"ignored  /{place}, which belongs to another scheme" for place in overlooked(ROOT)]
-    return "\n".join(lines) + "\n"
-
-
-def _promises(caps: Capabilities) -> list[str]:
-    boots = "1 boot" if caps.trial_attempts == 1 else f"{caps.trial_attempts} boots"
-    once = ", beside the stored order" if caps.try_once else ""
-    kept = f"{caps.confirmed_attempts} boots" if caps.confirmed_attempts else "boots not counted"
-    owed = ", each to be confirmed" if caps.confirm_every_boot else ""
-    return [
-        f"trial    {boots}{once}; a power cycle {caps.power_cycle}",
-        f"then     {kept}{owed}",
-    ]
+    return json.dumps(report.facts(seen), indent=2) + "\n"
 
 
 def _scheme() -> Scheme:

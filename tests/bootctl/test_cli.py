@@ -10,6 +10,7 @@ from flipside_bootctl import boot_order, cli, uboot_env
 from flipside_bootctl.grub_counted import GrubCounted
 from flipside_bootctl.state import BAD, Slot
 from flipside_bootctl.uboot_env import Copy
+from models.efi_firmware import Firmware
 
 
 def grub(root: Path) -> Path:
@@ -95,6 +96,53 @@ def test_status_for_people_and_for_programs(
     facts = json.loads(text)
     assert facts["next"] == "B"
     assert facts["slots"]["A"] == {"left": 9, "confirmed": True}
+    assert facts["capabilities"]["power_cycle"] == "takes an attempt"
+    assert "trial    3 boots; a power cycle takes an attempt\n" in table
+    assert "then     9 boots, each to be confirmed\n" in table
+
+
+def test_status_of_a_scheme_that_tries_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    firmware = Firmware(tmp_path)
+    for number, label in ((1, "A"), (2, "B")):
+        firmware.enter(number, label)
+    firmware.order(1)
+    firmware.boot()
+    for place, text in (
+        ("proc/cmdline", "quiet"),
+        ("etc/fw_env.config", ""),
+        (
+            "etc/rauc/system.conf",
+            "[system]\nbootloader=efi\n[slot.a]\nbootname=A\n[slot.b]\nbootname=B\n",
+        ),
+    ):
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).write_text(text)
+    monkeypatch.setattr(cli, "ROOT", tmp_path)
+    run(capsys, "set-primary", "B")
+    _, table, _ = run(capsys, "status")
+    assert table.splitlines() == [
+        "scheme   efi",
+        "trial    1 boot, beside the stored order; a power cycle ends the trial",
+        "then     boots not counted",
+        "slot A   confirmed  stays  current",
+        "slot B   on trial   1 left  next",
+        "ignored  /etc/fw_env.config, which belongs to another scheme",
+    ]
+    assert run(capsys, "get-current") == (0, "A\n", "")
+
+
+@pytest.mark.parametrize("verb", ["active", "good", "bad"])
+def test_without_rauc_people_write_at_once(
+    device: Path, state: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    backend = {"active": ("set-primary", "B"), "good": ("set-state", "B", "good")}
+    run(capsys, *backend.get(verb, ("set-state", "B", "bad")))
+    expected = state.read_bytes()
+    for options in ((), ("--force",)):
+        assert run(capsys, f"mark-{verb}", "B", *options) == (0, "", "")
+        assert state.read_bytes() == expected
 
 
 def test_status_tells_damage(device: Path, state: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,6 +160,7 @@ def test_status_tells_damage(device: Path, state: Path, capsys: pytest.CaptureFi
         (("set-state", "B"), 2, "set-state got 1 arguments, expected 2"),
         (("set-state", "B", "fine"), 2, "state 'fine', expected good or bad"),
         (("get-state", "C"), 1, "'C' is not a slot of this device, expected A or B"),
+        (("mark-good", "A", "--now"), 2, "mark-good knows no '--now', expected --force or nothing"),
         (("status", "--yaml"), 2, "expected --json or nothing"),
         (("create", "somewhere"), 2, "create expects the mounted EFI system partition"),
     ],

@@ -31,7 +31,7 @@ cli.ROOT = "{PLACE}"
 sys.exit(cli.main())
 """
 ENTRIES = """\
-import os, uuid
+import os
 from flipside_bootctl import efi_load_option
 from flipside_bootctl.efi_load_option import ACTIVE, END, LoadOption
 from flipside_bootctl.efivars import EfiVars
@@ -42,13 +42,15 @@ def number(path):
 
 esp = os.path.basename(os.path.realpath("/dev/disk/by-partlabel/esp"))
 facts = f"/sys/class/block/{esp}"
-names = "/dev/disk/by-partuuid"
-guid = next(n for n in os.listdir(names) if os.path.realpath(f"{names}/{n}") == f"/dev/{esp}")
+parent = os.path.basename(os.path.dirname(os.path.realpath(facts)))
+with open(f"/dev/{parent}", "rb") as file:
+    file.seek(1024 + 128 * (number(f"{facts}/partition") - 1) + 16)  # GPT: identity of the entry
+    guid = file.read(16)
 disk = efi_load_option.partition(
     number(f"{facts}/partition"),
     number(f"{facts}/start"),
     number(f"{facts}/size"),
-    uuid.UUID(guid).bytes_le,
+    guid,
 )
 for place, label in ((0xA, "A"), (0xB, "B")):
     path = (disk, efi_load_option.file(r"\\EFI\\BOOT\\BOOTX64.EFI"), END)
