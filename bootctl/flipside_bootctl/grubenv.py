@@ -58,6 +58,7 @@ def _entries(body: bytes) -> list[tuple[str, str]]:
 
 def _lines(body: bytes) -> list[bytes]:
     """Lines with their escapes resolved; an unfinished last line is padding."""
+    body = body[: body.rfind(b"\n") + 1]
     if b"\\" not in body:
         return body.split(b"\n")[:-1]
     lines, line, escaped = [], bytearray(), False
