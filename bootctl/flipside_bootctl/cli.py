@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from flipside_bootctl.errors import BootControlError, Usage
 from flipside_bootctl.running import current_slot
-from flipside_bootctl.scheme import Scheme, detect
+from flipside_bootctl.scheme import Scheme, detect, overlooked, rauc_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,16 +25,26 @@ if TYPE_CHECKING:
 HELP = """\
 usage: flipside-bootctl VERB [ARGUMENT...]
 
-  status [--json]            what boots next, and how often each slot may still be tried
-  get-primary                the slot that boots next
-  set-primary SLOT           boot this slot next, on trial unless it is confirmed
-  get-state SLOT             good or bad
-  set-state SLOT good|bad    confirm a slot, or never boot it again
-  get-current                the slot this system runs from
-  create ESP SLOT            GRUB: write a fresh boot state to a mounted EFI system partition
+  status [--json]              what boots next, and how often each slot may still be tried
+  mark-active SLOT [--force]   boot this slot next, on trial unless it is confirmed
+  mark-good SLOT [--force]     confirm a slot
+  mark-bad SLOT [--force]      never boot a slot again until it is made active
 
-The boot scheme is found by itself: GRUB's by /efi/flipside/grub.cfg, U-Boot's by
-/etc/fw_env.config.
+These go through RAUC where it is configured, so that RAUC knows; --force writes at once, as do
+the verbs that RAUC itself calls:
+
+  get-primary                  the slot that boots next
+  set-primary SLOT             what mark-active does
+  get-state SLOT               good or bad
+  set-state SLOT good|bad      what mark-good and mark-bad do
+  get-current                  the slot this system runs from
+
+For image builders:
+
+  create ESP SLOT              GRUB: write a fresh boot state to a mounted EFI system partition
+
+The boot scheme is found by itself: RAUC's own where system.conf has bootloader=grub, efi or uboot;
+else ours for GRUB by /efi/flipside/grub.cfg, then for U-Boot by /etc/fw_env.config.
 
 Exit codes: 0 done, 1 failed (one line on stderr), 2 wrong usage.
 """
@@ -91,7 +101,7 @@ def _get_primary(_: list[str]) -> str:
 
 
 def _set_primary(arguments: list[str]) -> str:
-    _scheme().select(arguments[0])
+    _write("active", arguments[0])
     return ""
 
 
@@ -104,18 +114,44 @@ def _set_state(arguments: list[str]) -> str:
     name, word = arguments
     if word not in ("good", "bad"):
         raise Usage(f"state {word!r}, expected good or bad")
-    scheme = _scheme()
-    if word == "bad":
-        scheme.mark_bad(name)
-        return ""
-    scheme.mark_good(name)
-    if name == current_slot(ROOT):
-        _tell_the_trial_timer()
+    _write(word, name)
     return ""
 
 
+def _mark(state: str) -> Callable[[list[str]], str]:
+    """The verb for people: RAUC writes where there is one (ADR 12)."""
+
+    def carry_out(arguments: list[str]) -> str:
+        name, *options = arguments
+        if options not in ([], ["--force"]):
+            raise Usage(f"mark-{state} knows no {options[0]!r}, expected --force or nothing")
+        config = rauc_told(ROOT)
+        if config is None or not config.marks() or options:
+            _write(state, name)
+            return ""
+        from flipside_bootctl import rauc
+
+        rauc.mark(state, config.slot(name))
+        return ""
+
+    return carry_out
+
+
+def _write(state: str, name: str) -> None:
+    """Change the boot state, without RAUC."""
+    scheme = _scheme()
+    if state == "active":
+        scheme.select(name)
+    elif state == "bad":
+        scheme.mark_bad(name)
+    else:
+        scheme.mark_good(name)
+        if name == _current():
+            _tell_the_trial_timer()
+
+
 def _get_current(_: list[str]) -> str:
-    name = current_slot(ROOT)
+    name = _current()
     if not name:
         raise BootControlError(
             "/proc/cmdline has no rauc.slot=, expected the boot loader to say it"
@@ -123,44 +159,31 @@ def _get_current(_: list[str]) -> str:
     return name + "\n"
 
 
+def _current() -> str:
+    """The running slot, by the kernel command line or else the firmware, as RAUC finds it."""
+    name = current_slot(ROOT)
+    if name or not os.path.exists(os.path.join(ROOT, "sys/firmware/efi")):
+        return name
+    from flipside_bootctl.efi_native import booted
+    from flipside_bootctl.efivars import EfiVars
+
+    name = booted(EfiVars(ROOT))
+    return name if name in _scheme().read_or_rebuild().slots else ""
+
+
 def _status(arguments: list[str]) -> str:
     if arguments not in ([], ["--json"]):
         raise Usage(f"status knows no {arguments[0]!r}, expected --json or nothing")
-    facts = _facts(_scheme())
-    return _json(facts) if arguments else _table(facts)
+    from flipside_bootctl import report
 
-
-def _facts(scheme: Scheme) -> dict[str, object]:
-    state = scheme.read_or_rebuild()
-    return {
-        "scheme": scheme.capabilities.scheme,
-        "current": current_slot(ROOT),
-        "next": next((name for name in state.order() if state.slot(name).left > 0), ""),
-        "damage": scheme.damage(),
-        "slots": {
-            name: {"left": slot.left, "confirmed": slot.confirmed}
-            for name, slot in sorted(state.slots.items())
-        },
-    }
-
-
-def _json(facts: dict[str, object]) -> str:
+    scheme = _scheme()
+    state, damage = scheme.read_or_rebuild(), scheme.damage()
+    seen = report.Report(scheme.capabilities, state, _current(), damage, overlooked(ROOT))
+    if not arguments:
+        return report.table(seen)
     import json
 
-    return json.dumps(facts, indent=2) + "\n"
-
-
-def _table(facts: dict[str, object]) -> str:
-    lines = [f"scheme   {facts['scheme']}"]
-    slots = facts["slots"]
-    assert isinstance(slots, dict)
-    for name, slot in slots.items():
-        state = "confirmed" if slot["confirmed"] else "on trial" if slot["left"] else "bad"
-        marks = [mark for mark in ("current", "next") if facts[mark] == name]
-        lines.append(f"slot {name}   {state:9}  {slot['left']} left  {', '.join(marks)}".rstrip())
-    if facts["damage"]:
-        lines.append(f"damaged  {facts['damage']}")
-    return "\n".join(lines) + "\n"
+    return json.dumps(report.facts(seen), indent=2) + "\n"
 
 
 def _scheme() -> Scheme:
@@ -176,6 +199,9 @@ def _tell_the_trial_timer() -> None:
 
 VERBS: dict[str, tuple[tuple[int, ...], Callable[[list[str]], str]]] = {
     "status": ((0, 1), _status),
+    "mark-active": ((1, 2), _mark("active")),
+    "mark-good": ((1, 2), _mark("good")),
+    "mark-bad": ((1, 2), _mark("bad")),
     "get-primary": ((0,), _get_primary),
     "set-primary": ((1,), _set_primary),
     "get-state": ((1,), _get_state),

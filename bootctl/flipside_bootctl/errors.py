@@ -27,5 +27,9 @@ class NoScheme(BootControlError):
     """This machine has no boot scheme that is known here."""
 
 
+class RaucRefused(BootControlError):
+    """RAUC, which writes the boot state of this machine, did not mark a slot."""
+
+
 class Usage(BootControlError):
     """The command line is not one of ours."""

@@ -22,12 +22,12 @@ SECTOR = 512
 SIGNATURE = b"# GRUB Environment Block\n"
 
 
-def encode(variables: Mapping[str, str]) -> bytes:
-    """The block that holds these variables, in this order."""
+def encode(variables: Mapping[str, str], room: int = SECTOR) -> bytes:
+    """The block that holds these variables, in this order, within so many bytes."""
     lines = b"".join(_line(name, value) for name, value in variables.items())
     text = SIGNATURE + lines
-    if len(text) > SECTOR:
-        raise ValueError(f"variables of {len(text)} bytes, expected at most {SECTOR}")
+    if len(text) > room:
+        raise ValueError(f"variables of {len(text)} bytes, expected at most {room}")
     return text.ljust(SIZE, b"#")
 
 
@@ -41,8 +41,8 @@ def decode(block: bytes) -> dict[str, str]:
 
 
 def _line(name: str, value: str) -> bytes:
-    escaped = value.replace("\\", "\\\\").replace("\n", "\\\n")
-    return f"{name}={escaped}\n".encode()
+    escaped = f"{name}={value}".replace("\\", "\\\\").replace("\n", "\\\n")
+    return f"{escaped}\n".encode(errors="surrogateescape")
 
 
 def _entries(body: bytes) -> list[tuple[str, str]]:
@@ -58,6 +58,9 @@ def _entries(body: bytes) -> list[tuple[str, str]]:
 
 def _lines(body: bytes) -> list[bytes]:
     """Lines with their escapes resolved; an unfinished last line is padding."""
+    body = body[: body.rfind(b"\n") + 1]
+    if b"\\" not in body:
+        return body.split(b"\n")[:-1]
     lines, line, escaped = [], bytearray(), False
     for byte in body:
         char = bytes([byte])
@@ -75,4 +78,5 @@ def _lines(body: bytes) -> list[bytes]:
 
 
 def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", errors="replace")
+    """Bytes that are no UTF-8 come as surrogates (PEP 383), so that others' variables last."""
+    return raw.decode("utf-8", errors="surrogateescape")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from flipside_bootctl.errors import NothingBootable, UnknownSlot
 
@@ -14,12 +14,15 @@ class Slot(NamedTuple):
     """What the boot loader knows about one slot."""
 
     left: int
-    """Attempts left; 0 means that the slot is bad and is not booted."""
+    """Attempts left; 0 means that it is not booted; 1 where boots are not counted."""
     confirmed: bool
     """Somebody said it is good. A slot with attempts that is not confirmed is on trial."""
 
 
 BAD = Slot(left=0, confirmed=False)
+
+
+PowerCycle = Literal["takes an attempt", "ends the trial", "changes nothing"]
 
 
 class Capabilities(NamedTuple):
@@ -29,9 +32,16 @@ class Capabilities(NamedTuple):
     trial_attempts: int
     """Boots that a freshly selected slot gets to prove itself."""
     confirmed_attempts: int
-    """N: boots of a confirmed slot that may end before userspace confirms, before it is left."""
+    """N: boots of a confirmed slot that may end before userspace confirms, before it is left.
+
+    0 where the loader does not count them, and never leaves a confirmed slot.
+    """
     confirm_every_boot: bool
     """The loader counts every boot, so userspace owes a confirmation on every boot."""
+    try_once: bool = False
+    """A trial is one boot beside the stored order, to which the loader returns by itself."""
+    power_cycle: PowerCycle = "takes an attempt"
+    """What switching the device off during a trial boot does; the loader cannot know a crash."""
 
 
 class BootState(NamedTuple):
@@ -58,12 +68,17 @@ class BootState(NamedTuple):
         for name in self.order():
             if self.slot(name).left > 0:
                 return name
-        raise NothingBootable("no slot has attempts left; the boot loader takes the committed one")
+        raise NothingBootable("no slot has attempts left, so the boot loader decides alone")
 
     def with_slot(self, name: str, slot: Slot) -> BootState:
         """The same state with one slot changed."""
         self.slot(name)
         return self._replace(slots={**self.slots, name: slot})
+
+
+def confirmed(caps: Capabilities) -> Slot:
+    """A slot that has just been confirmed."""
+    return Slot(left=max(caps.confirmed_attempts, 1), confirmed=True)
 
 
 def select(state: BootState, name: str, caps: Capabilities) -> BootState:
@@ -76,7 +91,7 @@ def select(state: BootState, name: str, caps: Capabilities) -> BootState:
 
 def mark_good(state: BootState, name: str, caps: Capabilities) -> BootState:
     """Confirm a slot and give it the full budget of a confirmed one."""
-    return state.with_slot(name, Slot(left=caps.confirmed_attempts, confirmed=True))
+    return state.with_slot(name, confirmed(caps))
 
 
 def mark_bad(state: BootState, name: str) -> BootState:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from flipside_bootctl import boot_order, cli, uboot_env
+from flipside_bootctl import boot_order, cli, grubenv, uboot_env
 from flipside_bootctl.grub_counted import GrubCounted
 from flipside_bootctl.state import BAD, Slot
 from flipside_bootctl.uboot_env import Copy
+from models.efi_firmware import Firmware
 
 
 def grub(root: Path) -> Path:
@@ -27,6 +28,51 @@ def uboot(root: Path) -> Path:
     (root / "etc").mkdir()
     (root / "etc/fw_env.config").write_text("/boot.env 0 0x400\n")
     return env
+
+
+def bootcount(root: Path) -> Path:
+    """Equip a device whose U-Boot counts by itself."""
+    variables = {"BOOT_ORDER": "A", "bootlimit": "3", "altbootcmd": "run other"}
+    env = uboot(root)
+    env.write_bytes(uboot_env.encode(Copy(variables), 1024))
+    return env
+
+
+def rauc(root: Path, loader: str) -> None:
+    """Have RAUC drive this boot loader by itself."""
+    slots = "[slot.rootfs.0]\nbootname=A\n[slot.rootfs.1]\nbootname=B\n"
+    (root / "etc/rauc").mkdir(parents=True)
+    (root / "etc/rauc/system.conf").write_text(f"[system]\nbootloader={loader}\n{slots}")
+
+
+def stock_grub(root: Path) -> Path:
+    """Equip a device with RAUC's own scheme for GRUB."""
+    rauc(root, "grub\ngrubenv=/grubenv")
+    variables = {"ORDER": "A B", "A_OK": "1", "A_TRY": "0", "B_OK": "0", "B_TRY": "0"}
+    (root / "grubenv").write_bytes(grubenv.encode(variables))
+    return root / "grubenv"
+
+
+def efi(root: Path) -> Path:
+    """Equip a device whose firmware decides; the directory with its variables."""
+    rauc(root, "efi")
+    firmware = Firmware(root)
+    firmware.enter(1, "A")
+    firmware.enter(2, "B")
+    firmware.order(1)
+    firmware.boot()
+    return firmware.place
+
+
+def content(state: Path) -> dict[str, bytes]:
+    """What a file holds, or all files of a directory."""
+    files = [state] if state.is_file() else sorted(state.iterdir())
+    return {file.name: file.read_bytes() for file in files}
+
+
+EVERY = pytest.mark.parametrize(
+    "state", [grub, uboot, bootcount, stock_grub, efi], indirect=True, ids=lambda it: it.__name__
+)
 
 
 @pytest.fixture(params=[grub, uboot], ids=lambda loader: loader.__name__)
@@ -51,6 +97,7 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
     return code, out, err
 
 
+@EVERY
 def test_the_calls_of_one_rauc_installation(
     device: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -65,14 +112,15 @@ def test_the_calls_of_one_rauc_installation(
     assert run(capsys, "set-state", "A", "good") == (0, "", "")
 
 
+@EVERY
 def test_every_verb_may_be_repeated(
     device: Path, state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for words in (("set-state", "B", "bad"), ("set-primary", "B"), ("set-state", "B", "good")):
         run(capsys, *words)
-        once = state.read_bytes()
-        run(capsys, *words)
-        assert state.read_bytes() == once
+        once = content(state)
+        assert run(capsys, *words) == (0, "", "")
+        assert content(state) == once
 
 
 def test_confirming_the_running_slot_ends_the_trial(
@@ -95,6 +143,53 @@ def test_status_for_people_and_for_programs(
     facts = json.loads(text)
     assert facts["next"] == "B"
     assert facts["slots"]["A"] == {"left": 9, "confirmed": True}
+    assert facts["capabilities"]["power_cycle"] == "takes an attempt"
+    assert "trial    3 boots; a power cycle takes an attempt\n" in table
+    assert "then     9 boots, each to be confirmed\n" in table
+
+
+def test_status_of_a_scheme_that_tries_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    firmware = Firmware(tmp_path)
+    for number, label in ((1, "A"), (2, "B")):
+        firmware.enter(number, label)
+    firmware.order(1)
+    firmware.boot()
+    for place, text in (
+        ("proc/cmdline", "quiet"),
+        ("etc/fw_env.config", ""),
+        (
+            "etc/rauc/system.conf",
+            "[system]\nbootloader=efi\n[slot.a]\nbootname=A\n[slot.b]\nbootname=B\n",
+        ),
+    ):
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).write_text(text)
+    monkeypatch.setattr(cli, "ROOT", tmp_path)
+    run(capsys, "set-primary", "B")
+    _, table, _ = run(capsys, "status")
+    assert table.splitlines() == [
+        "scheme   efi",
+        "trial    1 boot, beside the stored order; a power cycle ends the trial",
+        "then     boots not counted",
+        "slot A   confirmed  stays  current",
+        "slot B   on trial   1 left  next",
+        "ignored  /etc/fw_env.config, which belongs to another scheme",
+    ]
+    assert run(capsys, "get-current") == (0, "A\n", "")
+
+
+@pytest.mark.parametrize("verb", ["active", "good", "bad"])
+def test_without_rauc_people_write_at_once(
+    device: Path, state: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    backend = {"active": ("set-primary", "B"), "good": ("set-state", "B", "good")}
+    run(capsys, *backend.get(verb, ("set-state", "B", "bad")))
+    expected = state.read_bytes()
+    for options in ((), ("--force",)):
+        assert run(capsys, f"mark-{verb}", "B", *options) == (0, "", "")
+        assert state.read_bytes() == expected
 
 
 def test_status_tells_damage(device: Path, state: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,6 +207,7 @@ def test_status_tells_damage(device: Path, state: Path, capsys: pytest.CaptureFi
         (("set-state", "B"), 2, "set-state got 1 arguments, expected 2"),
         (("set-state", "B", "fine"), 2, "state 'fine', expected good or bad"),
         (("get-state", "C"), 1, "'C' is not a slot of this device, expected A or B"),
+        (("mark-good", "A", "--now"), 2, "mark-good knows no '--now', expected --force or nothing"),
         (("status", "--yaml"), 2, "expected --json or nothing"),
         (("create", "somewhere"), 2, "create expects the mounted EFI system partition"),
     ],

@@ -54,6 +54,22 @@ def test_what_is_wrong_is_said_in_one_sentence(text: str, words: str) -> None:
         fw_env_config.parse(text, NAME)
 
 
+AREAS = st.builds(
+    Area,
+    st.from_regex(r"/[a-z/:0-9]{1,20}", fullmatch=True),
+    st.integers(-(2**40), 2**40),
+    st.integers(16, 2**40),
+    st.integers(1, 2**40),
+    st.integers(1, 100),
+)
+
+
+@given(AREAS, st.sampled_from(["d", "#x", "#o"]))
+def test_what_is_written_down_is_understood(area: Area, base: str) -> None:
+    words = (format(number, base).replace("0o", "0") for number in area[1:])
+    assert fw_env_config.parse(" ".join((area.path, *words)), NAME) == (area,)
+
+
 @given(st.text(max_size=200))
 def test_any_text_is_refused_or_read(text: str) -> None:
     try:

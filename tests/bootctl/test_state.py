@@ -47,7 +47,7 @@ def test_a_confirmed_slot_has_several_times_the_attempts_of_a_trial() -> None:
 
 
 def test_nothing_bootable_is_said() -> None:
-    with pytest.raises(NothingBootable, match="committed"):
+    with pytest.raises(NothingBootable, match="decides alone"):
         running(a=BAD).next_slot()
 
 

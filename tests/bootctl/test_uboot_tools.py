@@ -1,9 +1,15 @@
-"""Byte for byte what mkenvimage makes, and what libubootenv's fw_printenv and fw_setenv read."""
+"""Byte for byte what mkenvimage makes, and what both families of fw_printenv and fw_setenv read.
+
+Debian ships libubootenv's. U-Boot's own are made by ``make envtools`` in its source tree, and tried
+if FLIPSIDE_UBOOT_ENVTOOLS names the directory that they lie in.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
@@ -19,6 +25,7 @@ pytestmark = pytest.mark.skipif(
     bool(MISSING), reason=f"{', '.join(MISSING)} missing (u-boot-tools, libubootenv-tool)"
 )
 
+OURS = "FLIPSIDE_UBOOT_ENVTOOLS"
 SIZE = 1024
 VARIABLES = {
     "BOOT_A_LEFT": "3",
@@ -35,17 +42,44 @@ def run(*command: str | Path, given: str = "") -> str:
     return subprocess.run(words, check=True, capture_output=True, text=True, input=given).stdout
 
 
+@pytest.fixture(params=["libubootenv", "u-boot"])
+def family(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Whose tools the test runs."""
+    if request.param == "u-boot":
+        if OURS not in os.environ:
+            pytest.skip(f"{OURS} names no directory with U-Boot's own tools")
+        monkeypatch.setenv("PATH", os.environ[OURS], prepend=os.pathsep)
+    return str(request.param)
+
+
 @pytest.fixture(params=[(None,), (4, 3), (0, 255)], ids=["single", "redundant", "wrapped"])
 def config(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A configuration of files that hold an environment of ours."""
     lines = ""
     for number, flag in enumerate(request.param):
         file = tmp_path / f"copy-{number}"
-        file.write_bytes(bytes(64) + uboot_env.encode(Copy(VARIABLES, flag), SIZE))
-        lines += f"{file} 0x40 {SIZE:#x}\n"
+        file.write_bytes(bytes(SIZE) + uboot_env.encode(Copy(VARIABLES, flag), SIZE))
+        lines += f"{file} {SIZE:#x} {SIZE:#x}\n"
     config = tmp_path / "fw_env.config"
     config.write_text(lines)
     return config
+
+
+@pytest.fixture
+def at_the_end(tmp_path: Path) -> Iterator[Path]:
+    """A configuration of two copies at the end of a real block device."""
+    disk, config = tmp_path / "disk", tmp_path / "fw_env.config"
+    copies = (uboot_env.encode(Copy(VARIABLES, flag), SIZE) for flag in (4, 3))
+    disk.write_bytes(bytes(1 << 20) + b"".join(copies))
+    made = subprocess.run(
+        ["losetup", "--find", "--show", disk], capture_output=True, text=True, check=False
+    )
+    if made.returncode:
+        pytest.skip(f"no block device to try it on: {made.stderr.strip()}")
+    device = made.stdout.strip()
+    config.write_text(f"{device} -{2 * SIZE:#x} {SIZE:#x}\n{device} -{SIZE:#x} {SIZE:#x}\n")
+    yield config
+    run("losetup", "--detach", device)
 
 
 def storage(config: Path) -> UbootStorage:
@@ -67,13 +101,13 @@ def test_an_image_of_mkenvimage_comes_back_the_same(
     assert uboot_env.encode(found, SIZE) == image.read_bytes()
 
 
-def test_fw_printenv_reads_ours(config: Path) -> None:
+def test_fw_printenv_reads_ours(family: str, config: Path) -> None:
     assert run("fw_printenv", "-c", config) == LINES
     storage(config).write({"bootcmd": "changed"})
     assert run("fw_printenv", "-c", config) == LINES.replace("run distro; echo a=b", "changed")
 
 
-def test_fw_setenv_and_we_take_turns(config: Path) -> None:
+def test_fw_setenv_and_we_take_turns(family: str, config: Path) -> None:
     for number in range(4):
         run("fw_setenv", "-c", config, "theirs", str(number))
         storage(config).write({"ours": str(number)})
@@ -83,14 +117,23 @@ def test_fw_setenv_and_we_take_turns(config: Path) -> None:
         assert dict(line.split("=", 1) for line in listed) == expected
 
 
-def test_what_fw_setenv_writes_we_write_the_same(config: Path, tmp_path: Path) -> None:
+def test_offsets_from_the_end_of_a_block_device(family: str, at_the_end: Path) -> None:
+    assert dict(storage(at_the_end).read()) == VARIABLES
+    storage(at_the_end).write({"BOOT_ORDER": "B A"})
+    assert "BOOT_ORDER=B A" in run("fw_printenv", "-c", at_the_end).splitlines()
+    run("fw_setenv", "-c", at_the_end, "theirs", "1")
+    assert storage(at_the_end).read() == {**VARIABLES, "BOOT_ORDER": "B A", "theirs": "1"}
+
+
+def test_what_fw_setenv_writes_we_write_the_same(family: str, config: Path, tmp_path: Path) -> None:
     beside = tmp_path / "beside"
     beside.mkdir()
     for file in tmp_path.glob("copy-*"):
         shutil.copy(file, beside)
     other = beside / "fw_env.config"
     other.write_text(config.read_text().replace(f"{tmp_path}/copy", f"{beside}/copy"))
-    run("fw_setenv", "-c", config, "BOOT_A_LEFT", "2")
-    storage(other).write({"BOOT_A_LEFT": "2"})
+    # The last one: libubootenv sorts, U-Boot puts what is changed at the end, we leave it there.
+    run("fw_setenv", "-c", config, "umlaut", "none")
+    storage(other).write({"umlaut": "none"})
     for file in tmp_path.glob("copy-*"):
         assert file.read_bytes() == (beside / file.name).read_bytes()

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from flipside_bootctl import fw_env_config, uboot_env
+from flipside_bootctl import boot_order, fw_env_config, uboot_env
 from flipside_bootctl.errors import DamagedState
+from flipside_bootctl.loader_environment import LoaderEnvironment
 from flipside_bootctl.state import Slot
-from flipside_bootctl.uboot_counted import UbootCounted
 from flipside_bootctl.uboot_env import Copy
 from flipside_bootctl.uboot_storage import UbootStorage
 
@@ -29,11 +29,11 @@ def storage(file: Path) -> UbootStorage:
 
 
 @pytest.fixture
-def scheme(storage: UbootStorage) -> UbootCounted:
-    return UbootCounted(storage)
+def scheme(storage: UbootStorage) -> LoaderEnvironment:
+    return LoaderEnvironment(storage, boot_order)
 
 
-def test_a_whole_update(scheme: UbootCounted, storage: UbootStorage) -> None:
+def test_a_whole_update(scheme: LoaderEnvironment, storage: UbootStorage) -> None:
     scheme.mark_good("A")
     scheme.mark_bad("B")
     scheme.select("B")
@@ -44,7 +44,9 @@ def test_a_whole_update(scheme: UbootCounted, storage: UbootStorage) -> None:
     assert storage.read()["bootcmd"] == "run rauc"
 
 
-def test_a_failed_install_keeps_its_fallback(scheme: UbootCounted, storage: UbootStorage) -> None:
+def test_a_failed_install_keeps_its_fallback(
+    scheme: LoaderEnvironment, storage: UbootStorage
+) -> None:
     """RAUC's own backend takes it out of the order, and marking it good does not bring it back."""
     scheme.mark_bad("B")
     assert storage.read()["BOOT_ORDER"] == "A B"
@@ -55,7 +57,7 @@ def test_a_failed_install_keeps_its_fallback(scheme: UbootCounted, storage: Uboo
 
 
 def test_variables_without_sense_are_told_and_mended(
-    scheme: UbootCounted, storage: UbootStorage
+    scheme: LoaderEnvironment, storage: UbootStorage
 ) -> None:
     storage.write({"BOOT_A_LEFT": "many"})
     assert scheme.damage() == "boot state: BOOT_A_LEFT is 'many', expected one digit"
@@ -65,7 +67,7 @@ def test_variables_without_sense_are_told_and_mended(
     assert scheme.damage() == ""
 
 
-def test_without_an_environment_nothing_is_confirmed(scheme: UbootCounted, file: Path) -> None:
+def test_without_an_environment_nothing_is_confirmed(scheme: LoaderEnvironment, file: Path) -> None:
     file.write_bytes(bytes(2 * SIZE))
     assert scheme.read_or_rebuild().next_slot() == "A"
     with pytest.raises(DamagedState, match="checksum"):
