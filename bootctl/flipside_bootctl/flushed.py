@@ -35,13 +35,24 @@ def write(directory: str, files: Mapping[str, str]) -> None:
 
 
 def remove(directory: str, files: Sequence[str]) -> None:
-    """Remove files of a directory."""
+    """Remove files of a directory, after what stands for them is there to stay."""
+    if not files:
+        return
+    settle(directory)
     try:
         for file in files:
             os.unlink(os.path.join(directory, file))
             _sync(directory)
     except OSError as error:
         raise StateNotStored(f"{directory}: {error.strerror}, expected to delete there") from error
+
+
+def settle(directory: str) -> None:
+    """Flush a directory: whoever changed it may have died before that."""
+    try:
+        _sync(directory)
+    except OSError as error:
+        raise StateNotStored(f"{directory}: {error.strerror}, expected to flush it") from error
 
 
 def make_directory(path: str) -> None:

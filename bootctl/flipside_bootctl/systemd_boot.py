@@ -184,7 +184,9 @@ class SystemdBoot:
     def _put(self, wanted: Entry) -> None:
         """Write an entry, unless it is there, and then take away those that it stands for."""
         entries = self._entries()
-        if wanted not in entries:
+        if wanted in entries:
+            flushed.settle(self._directory)
+        else:
             flushed.write(self._directory, {wanted.file: wanted.text})
         self._remove(entry for entry in entries if _stands_for(wanted, entry))
 
