@@ -61,10 +61,10 @@ class Entry(NamedTuple):
     @property
     def slot(self) -> Slot:
         """What it says about its slot."""
-        left = self.name.left
+        confirmed = not entry_text.is_trial(self.text)
+        full = CAPABILITIES.confirmed_attempts if confirmed else CAPABILITIES.trial_attempts
         # Somebody else's confirmation takes the counter off: systemd-bless-boot's.
-        attempts = CAPABILITIES.confirmed_attempts if left is None else left
-        return Slot(attempts, confirmed=not entry_text.is_trial(self.text))
+        return Slot(full if self.name.left is None else self.name.left, confirmed)
 
 
 def rescue(slot: str, text: str) -> Entry:
@@ -115,11 +115,15 @@ def rebuilt(committed: str) -> BootState:
 
 
 def restored(entries: Sequence[Entry]) -> list[Entry]:
-    """What is to be written where only the rescue entry is left: a counted one for its slot."""
-    rescuing = rescue_of(entries)
-    if _counting(entries) or rescuing is None:
-        return []
-    return [_confirmed(FIRST - 1, rescuing.name.slot, rescuing.text)]
+    """What is to be written before anything else: counters that somebody took off.
+
+    Where only the rescue entry is left, its slot gets a counted one.
+    """
+    counting, rescuing = _counting(entries), rescue_of(entries)
+    if rescuing and not counting:
+        return [_confirmed(FIRST - 1, rescuing.name.slot, rescuing.text)]
+    bare = [entry for entry in counting if entry.name.left is None]
+    return [Entry(entry.name._replace(left=entry.slot.left).file(), entry.text) for entry in bare]
 
 
 def selecting(entries: Sequence[Entry], name: str, slot: Slot, text: str) -> Entry:

@@ -82,7 +82,7 @@ class SystemdBoot:
         self._put(boot_entries.selecting(entries, name, slot, text))
 
     def mark_good(self, name: str) -> None:
-        """Give a slot its nine attempts; if it boots next, it is also the committed one."""
+        """Give a slot its nine attempts; if it boots next, the rescue entry names it too."""
         entries = self._repaired()
         _state(entries).slot(name)
         self._confirm(name, _text_of(entries, name) or self._installed(name))
@@ -178,7 +178,8 @@ class SystemdBoot:
 
     def _confirm(self, name: str, text: str) -> None:
         self._put(boot_entries.confirming(self._entries(), name, text))
-        if self.read().next_slot() == name:
+        entries = self._entries()
+        if not boot_entries.rescue_of(entries) or _state(entries).next_slot() == name:
             self._put(boot_entries.rescue(name, text))
 
     def _put(self, wanted: Entry) -> None:

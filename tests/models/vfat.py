@@ -87,6 +87,8 @@ class Vfat:
     path: Path
     renames_are_torn: bool = False
     """A rename crosses a sector: both names may be there, or neither."""
+    linked: tuple[str, str] | None = None
+    """Two names on one cluster, as a torn rename leaves them."""
     dies_after: int | None = None
     """Number of the operation after which the program is killed."""
     asked: list[Piece | set[int]] = field(default_factory=list)
@@ -102,6 +104,9 @@ class Vfat:
         for name, data in contents(self.path).items():
             cluster = self._cluster() if data else 0
             self.now.put(Piece({name: Place(cluster, len(data))}, cluster, 0, data))
+        if self.linked:
+            first, second = self.linked
+            self.now.put(Piece({second: self.now.names[first]}))
         self.before = self.now.copy()
 
     @contextmanager
@@ -155,8 +160,9 @@ class Vfat:
         return self.free.pop() if self.free else 1 + max(self.now.clusters, default=0)
 
     def _give_back(self, name: str) -> None:
-        if cluster := self.now.names[name].cluster:
-            # Two names on one cluster, and both removed: the kernel complains and goes on.
+        cluster = self.now.names[name].cluster
+        # Of two names on one cluster the second to be removed makes the kernel complain.
+        if cluster and cluster not in self.free:
             self.free.append(cluster)
 
     def _name(self, path: Any) -> str | None:
