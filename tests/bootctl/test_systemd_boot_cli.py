@@ -15,10 +15,13 @@ pytestmark = pytest.mark.usefixtures("nobody_pulls_the_plug")
 MOUNT = """\
 #!/bin/sh
 echo "$0 $*" >> {log}
-case $0 in
-  */mount) test -e "$3" || {{ echo "mount: $3: no such device" >&2; exit 32; }}; ln -s "$3/boot" "$4/boot" ;;
-  */umount) rm "$1/boot" ;;
-esac
+test -e "$3" || {{ echo "mount: $3: no such device" >&2; exit 32; }}
+ln -s "$3/boot" "$4/boot"
+"""
+UMOUNT = """\
+#!/bin/sh
+echo "$0 $*" >> {log}
+rm "$1/boot"
 """
 
 
@@ -34,9 +37,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/cmdline").write_text("ro rauc.slot=A quiet\n")
     (tmp_path / "bin").mkdir()
-    for name in ("mount", "umount"):
+    for name, script in (("mount", MOUNT), ("umount", UMOUNT)):
         program = tmp_path / "bin" / name
-        program.write_text(MOUNT.format(log=tmp_path / "log"))
+        program.write_text(script.format(log=tmp_path / "log"))
         program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     monkeypatch.setattr(cli, "ROOT", tmp_path)
