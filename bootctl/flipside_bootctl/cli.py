@@ -41,10 +41,12 @@ the verbs that RAUC itself calls:
 
 For image builders:
 
-  create ESP SLOT              GRUB: write a fresh boot state to a mounted EFI system partition
+  create ESP SLOT [ROOT]       write a fresh boot state to a mounted EFI system partition: GRUB's,
+                               or with ROOT, where the slot's kernel is below, systemd-boot's
 
 The boot scheme is found by itself: RAUC's own where system.conf has bootloader=grub, efi or uboot;
-else ours for GRUB by /efi/flipside/grub.cfg, then for U-Boot by /etc/fw_env.config.
+else ours, for GRUB by /efi/flipside/grub.cfg, then for systemd-boot by /efi/loader/loader.conf,
+then for U-Boot by /etc/fw_env.config.
 
 Exit codes: 0 done, 1 failed (one line on stderr), 2 wrong usage.
 """
@@ -88,11 +90,21 @@ def _run(verb: str, arguments: list[str]) -> str:
 
 
 def _create(arguments: list[str]) -> str:
+    if len(arguments) == 3:
+        return _create_systemd_boot(*arguments)
     if len(arguments) != 2:
         raise Usage("create expects the mounted EFI system partition and a slot")
     from flipside_bootctl.grub_counted import GrubCounted
 
     GrubCounted(arguments[0]).create(arguments[1])
+    return ""
+
+
+def _create_systemd_boot(esp: str, name: str, root: str) -> str:
+    from flipside_bootctl.slot_files import SlotTree
+    from flipside_bootctl.systemd_boot import SystemdBoot
+
+    SystemdBoot(esp, SlotTree(root), efivars="").create(name)
     return ""
 
 

@@ -33,3 +33,7 @@ class RaucRefused(BootControlError):
 
 class Usage(BootControlError):
     """The command line is not one of ours."""
+
+
+class SlotUnreadable(BootControlError):
+    """A slot whose kernel is to be booted cannot be looked into."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flipside_bootctl.uboot_storage import UbootStorage
 
 GRUB = "efi/flipside/grub.cfg"
+SYSTEMD_BOOT = "efi/loader/loader.conf"
 UBOOT = "etc/fw_env.config"
 RAUC = ("etc/rauc/system.conf", "run/rauc/system.conf", "usr/lib/rauc/system.conf")
 """RAUC takes the first that is there (RAUC, docs/reference.rst)."""
@@ -46,9 +47,9 @@ def detect(root: str | os.PathLike[str]) -> Scheme:
         return _RAUCS_OWN[config.bootloader](root, config)
     for place in _present(root):
         return _OURS[place](os.path.join(root, place), root)
-    places = " nor ".join(os.path.join(root, place) for place in _OURS)
+    places = ", ".join(os.path.join(root, place) for place in _OURS)
     raise NoScheme(
-        f"neither {places} is there, expected the EFI system partition to be mounted, or a U-Boot "
+        f"none of {places} is there and of Flipside, expected the EFI system partition to be mounted, or a U-Boot "
         "whose environment is described"
     )
 
@@ -73,13 +74,30 @@ def rauc_told(root: str | os.PathLike[str]) -> RaucConfig | None:
 
 
 def _present(root: str | os.PathLike[str]) -> list[str]:
-    return [place for place in _OURS if os.path.isfile(os.path.join(root, place))]
+    return [place for place in _OURS if _is_ours(place, os.path.join(root, place))]
+
+
+def _is_ours(place: str, path: str) -> bool:
+    """Whether a file is there; a loader.conf may be anybody's."""
+    if place != SYSTEMD_BOOT or not os.path.isfile(path):
+        return os.path.isfile(path)
+    from flipside_bootctl import systemd_boot
+
+    return systemd_boot.has_scheme(os.path.dirname(os.path.dirname(path)))
 
 
 def _grub(script: str, _: str | os.PathLike[str]) -> Scheme:
     from flipside_bootctl.grub_counted import GrubCounted
 
     return GrubCounted(os.path.dirname(os.path.dirname(script)))
+
+
+def _systemd_boot(loader: str, root: str | os.PathLike[str]) -> Scheme:
+    from flipside_bootctl.slot_files import SlotMount
+    from flipside_bootctl.systemd_boot import SystemdBoot
+
+    efivars = os.path.join(root, "sys/firmware/efi/efivars")
+    return SystemdBoot(os.path.dirname(os.path.dirname(loader)), SlotMount(root), efivars)
 
 
 def _uboot(config: str, root: str | os.PathLike[str]) -> Scheme:
@@ -150,7 +168,11 @@ def _raucs_efi(root: str | os.PathLike[str], config: RaucConfig) -> Scheme:
     return EfiNative(EfiVars(root), config.bootnames(), capabilities)
 
 
-_OURS: dict[str, Callable[[str, str | os.PathLike[str]], Scheme]] = {GRUB: _grub, UBOOT: _uboot}
+_OURS: dict[str, Callable[[str, str | os.PathLike[str]], Scheme]] = {
+    GRUB: _grub,
+    SYSTEMD_BOOT: _systemd_boot,
+    UBOOT: _uboot,
+}
 """In the order in which they are looked for: what runs last decides what is booted."""
 _RAUCS_OWN: dict[str, Callable[[str | os.PathLike[str], RaucConfig], Scheme]] = {
     "grub": _raucs_grub,
