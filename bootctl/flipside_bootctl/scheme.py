@@ -47,10 +47,10 @@ def detect(root: str | os.PathLike[str]) -> Scheme:
         return _RAUCS_OWN[config.bootloader](root, config)
     for place in _present(root):
         return _OURS[place](os.path.join(root, place), root)
-    places = ", ".join(os.path.join(root, place) for place in _OURS)
+    places = " nor ".join(os.path.join(root, place) for place in _OURS)
     raise NoScheme(
-        f"none of {places} is there and of Flipside, expected the EFI system partition to be mounted, or a U-Boot "
-        "whose environment is described"
+        f"neither {places} is there and of Flipside, expected the EFI system partition to be "
+        "mounted, or a U-Boot whose environment is described"
     )
 
 

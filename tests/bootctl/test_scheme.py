@@ -93,7 +93,7 @@ def test_of_several_the_first_is_taken_and_the_others_are_told(tmp_path: Path, r
 
 def test_none_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(
-        NoScheme, match=r"neither .*grub.cfg nor .*fw_env.config is there, expected"
+        NoScheme, match=r"neither .*grub.cfg nor .*fw_env.config is there and of Flipside, expected"
     ):
         scheme.detect(tmp_path)
 
