@@ -40,9 +40,10 @@ def main(rounds: int) -> None:
         machine = Machine(disk.image, disk.variables, serial=TARGET)
         with device.fresh(machine, emulator.find(bench.cache), place / "device") as unit:
             unit.boot()
-            # Stopped while RAUC still marks the slot good, it would leave RAUC busy.
             unit.shell.wait_for("flipside: idle", within=300)
             unit.shell.check("systemctl stop flipside-agent")
+            # It may still be marking the slot good for the agent, and then it installs nothing.
+            unit.shell.check("until rauc status > /dev/null; do sleep 1; done")
             server.add_bundle(bundle.path, NAME, "2", {})
             server.assign(TARGET, NAME, "2")
             unit.shell.put("/tmp/install.py", (GUEST / "install.py").read_text())
