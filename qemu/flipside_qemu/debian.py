@@ -13,14 +13,20 @@ from flipside_qemu import mirror, tree
 from flipside_qemu.cache import Say
 from flipside_qemu.errors import HostError
 
+NO_DOCUMENTATION = [
+    f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info")
+]
+"""Options that leave out what no device needs."""
 
-def bootstrap(
+
+def bootstrap(  # noqa: PLR0913 - mmdebstrap's own arguments, by name
     target: Path,
     suite: str,
     packages: Sequence[str],
     *,
     options: Sequence[str],
     say: Say,
+    architecture: str = "amd64",
 ) -> None:
     """Write a tar archive of a Debian suite with these packages to ``target``."""
     program = shutil.which("mmdebstrap")
@@ -29,7 +35,7 @@ def bootstrap(
     archive = mirror.of_this_machine()
     command = [
         program,
-        "--architectures=amd64",
+        f"--architectures={architecture}",
         "--format=tar",
         '--aptopt=Apt::Install-Recommends "false"',
         # Testing and unstable carry a date, which a mirror that stands still, such as a snapshot,

@@ -20,8 +20,6 @@ from flipside_qemu.machine import DISK_NODE, NIC, VARS_NODE, Machine, argv
 from flipside_qemu.process import Process
 from flipside_qemu.qmp import Qmp
 
-_DISKS = [DISK_NODE, VARS_NODE]
-
 
 @dataclass(frozen=True, slots=True)
 class Off:
@@ -244,8 +242,9 @@ class Device:
             )
 
     def _snapshot_job(self, verb: str, name: str) -> None:
+        disks = [DISK_NODE] if self._machine.variables is None else [DISK_NODE, VARS_NODE]
         self.qmp.run_job(
-            f"snapshot-{verb}", f"{verb}-{name}", tag=name, vmstate=DISK_NODE, devices=_DISKS
+            f"snapshot-{verb}", f"{verb}-{name}", tag=name, vmstate=DISK_NODE, devices=disks
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flipside_qemu import device, emulator, kvm, workbench, workshop
+from flipside_qemu.board import Board
 from flipside_qemu.device import Device
 from flipside_qemu.emulator import Emulator
 from flipside_qemu.machine import Machine
@@ -30,15 +31,15 @@ def bench() -> Workbench:
 
 
 @pytest.fixture(scope="session")
-def qemu(bench: Workbench) -> Emulator:
+def qemu(bench: Workbench, flipside_board: Board) -> Emulator:
     """A QEMU that can be trusted."""
-    return emulator.find(bench.cache)
+    return emulator.find(bench.cache, flipside_board.hardware)
 
 
 @pytest.fixture(scope="session")
-def shop(bench: Workbench) -> Workshop:
+def shop(bench: Workbench, flipside_board: Board) -> Workshop:
     """Images, keys and bundles of the ordinary device."""
-    return workshop.equip(bench)
+    return workshop.equip(bench, board=flipside_board)
 
 
 @pytest.fixture
@@ -50,7 +51,8 @@ def new_device(
 
         def make(given: dict[str, bytes] | None = None, shop: Workshop = shop) -> Device:
             disk = shop.disk("1", tmp_path / "disk", given or {})
-            machine = Machine(disk.image, disk.variables, uuid=UUID, serial=TARGET)
+            hardware = shop.board.hardware
+            machine = Machine(disk.image, disk.variables, hardware, uuid=UUID, serial=TARGET)
             machine = kvm.accelerated(machine, qemu, bench.cache)
             return devices.enter_context(device.fresh(machine, qemu, tmp_path / "device"))
 
@@ -94,7 +96,8 @@ def _hangar(
         server = UpdateServer(place / "server", free_port())
         server.start()
         disk = shop.disk("1", place / "disk", provision(server))
-        machine = Machine(disk.image, disk.variables, uuid=UUID, serial=TARGET)
+        hardware = shop.board.hardware
+        machine = Machine(disk.image, disk.variables, hardware, uuid=UUID, serial=TARGET)
         machine = kvm.accelerated(machine, qemu, bench.cache)
         with device.fresh(machine, qemu, place / "device") as unit:
             yield Flight(shop, server, unit)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flipside_qemu.disk import PARTITIONS
-from flipside_qemu.workshop import COMPATIBLE, NAME, TARGET
+from flipside_qemu.workshop import NAME, TARGET
 from flipside_release.keydir import AUTHORITY, KeyDirectory
 from models.bad_bundles import BadBundle, BadBundles
 from models.flight import Flight
@@ -63,7 +63,8 @@ def bad(flight: Flight, tmp_path_factory: pytest.TempPathFactory) -> BadBundles:
     owner = KeyDirectory(flight.shop.keys()).load(AUTHORITY, None)
     (slot_size,) = (partition.size for partition in PARTITIONS if partition.name == "root-b")
     whole = flight.shop.ship("2", {}).path
-    return BadBundles(tmp_path_factory.mktemp("bad"), owner, COMPATIBLE, slot_size, whole)
+    compatible = flight.shop.board.compatible
+    return BadBundles(tmp_path_factory.mktemp("bad"), owner, compatible, slot_size, whole)
 
 
 @pytest.mark.parametrize("case", REFUSED_BEFORE_A_WRITE, ids=lambda case: case.make.__name__)
