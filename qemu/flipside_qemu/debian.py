@@ -27,8 +27,12 @@ def bootstrap(  # noqa: PLR0913 - mmdebstrap's own arguments, by name
     options: Sequence[str],
     say: Say,
     architecture: str = "amd64",
+    sources: bool = False,
 ) -> None:
-    """Write a tar archive of a Debian suite with these packages to ``target``."""
+    """Write a tar archive of a Debian suite with these packages to ``target``.
+
+    With `sources`, hooks may run ``apt-get source``.
+    """
     program = shutil.which("mmdebstrap")
     if program is None:
         raise HostError("mmdebstrap is not on PATH, expected it to be installed; run ./bootstrap")
@@ -46,6 +50,7 @@ def bootstrap(  # noqa: PLR0913 - mmdebstrap's own arguments, by name
         f"--include={','.join(packages)}",
         suite,
         str(target),
+        *([f"deb-src {archive} {suite} main"] if sources else []),
         archive,
     ]
     say(f"fetching {len(packages)} Debian packages and what they need from {archive} ({suite})")

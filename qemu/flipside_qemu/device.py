@@ -16,6 +16,7 @@ from flipside_qemu.console import BOOT, Console
 from flipside_qemu.deadline import Deadline, Within
 from flipside_qemu.emulator import Emulator
 from flipside_qemu.errors import EmulatorError, GuestError, PowerError, ShellLostError
+from flipside_qemu.hardware import Hardware
 from flipside_qemu.machine import DISK_NODE, NIC, VARS_NODE, Machine, argv
 from flipside_qemu.process import Process
 from flipside_qemu.qmp import Qmp
@@ -189,6 +190,11 @@ class Device:
     def qmp(self) -> Qmp:
         """The monitor of the machine: its events, and all that has no verb here."""
         return self._powered().qmp
+
+    @property
+    def hardware(self) -> Hardware:
+        """What it is built of."""
+        return self._machine.hardware
 
     @property
     def pid(self) -> int:

@@ -18,7 +18,11 @@ from models.bad_bundles import BadBundle, BadBundles
 from models.flight import Flight
 from models.hangar import Hangar
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
+pytestmark = [
+    pytest.mark.boards("qemu-x86_64", "qemu-arm64"),
+    pytest.mark.slow,
+    pytest.mark.timeout(5400),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,9 @@ def test_a_payload_that_is_not_what_was_signed_is_found_while_it_is_copied_and_n
     flight: Flight, bad: BadBundles
 ) -> None:
     flight.refused(shipped(flight, bad.flipped_payload()), "the payload is not what was signed")
+    flight.device.reboot()
     assert flight.device.booted_slot() == "A"
+    assert flight.is_confirmed("A")
     assert not flight.is_confirmed("B")
     state = flight.device.shell.check("rauc status --detailed --output-format=shell")
     assert "RAUC_BOOT_PRIMARY='rootfs.0'" in state

@@ -17,7 +17,11 @@ from flipside_qemu.tree import Layer
 from models.belief import believes
 from models.flight import LANDED, Flight
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
+pytestmark = [
+    pytest.mark.boards("qemu-x86_64", "qemu-arm64"),
+    pytest.mark.slow,
+    pytest.mark.timeout(5400),
+]
 
 TRIAL = r"^flipside: slot B flipside\.trial=1"
 CHECKED = r"verifying: \S+ in slot B"
