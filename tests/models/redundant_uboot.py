@@ -23,7 +23,7 @@ from flipside_qemu.workbench import Workbench
 CONFIG = SOURCES / "redundant.config"
 COPIES = ("uboot.env", "uboot-redund.env")
 PACKAGES = (
-    *("bc", "bison", "ca-certificates", "dpkg-dev", "flex", "gcc", "gcc-aarch64-linux-gnu"),
+    *("bc", "bison", "dpkg-dev", "flex", "gcc", "gcc-aarch64-linux-gnu"),
     *("libc6-dev", "libgnutls28-dev", "libssl-dev", "make", "python3-dev", "python3-setuptools"),
     *("swig", "uuid-dev"),
 )
@@ -32,11 +32,22 @@ FILES: Layer = {
         "".join(f"/efi/{name}  0x0  {ENVIRONMENT_SIZE:#x}\n" for name in COPIES).encode()
     )
 }
+_FETCH = """\
+set -eu
+cd "$1/tmp"
+# The two archives without the description of them: a mirror was seen not to have that.
+for part in tar diff; do
+    APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" \\
+        apt-get source -q --only-source --download-only --$part-only u-boot
+done
+"""
 _BUILD = """\
 set -eu
 cd /tmp
-apt-get source -q --only-source u-boot
+tar -xf u-boot_*.orig.tar.*
 cd u-boot-*/
+tar -xf ../u-boot_*.debian.tar.*
+dpkg-source --before-build .
 make -s qemu_arm64_defconfig
 scripts/kconfig/merge_config.sh -m .config /tmp/redundant.config
 make -s olddefconfig
@@ -48,13 +59,13 @@ cp u-boot.bin /
 def firmware(bench: Workbench) -> Path:
     """This U-Boot, from the cache or freshly built: two minutes of a processor."""
     config = guest.text(CONFIG)
-    key = key_of(toolbox.SUITE, _BUILD, config, *PACKAGES)
+    key = key_of(toolbox.SUITE, _FETCH, _BUILD, config, *PACKAGES)
 
     def make(place: Path) -> None:
         root = place / "root.tar"
         hook = (
-            f'printf %s {shlex.quote(config)} > "$1/tmp/redundant.config"'
-            f'; chroot "$1" sh -c {shlex.quote(_BUILD)}'
+            f"{_FETCH}printf %s {shlex.quote(config)} > redundant.config\n"
+            f'chroot "$1" sh -c {shlex.quote(_BUILD)}'
         )
         options = ["--variant=minbase", "--mode=auto", f"--customize-hook={hook}"]
         debian.bootstrap(
