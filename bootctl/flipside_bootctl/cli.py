@@ -31,10 +31,11 @@ usage: flipside-bootctl VERB [ARGUMENT...]
   get-state SLOT             good or bad
   set-state SLOT good|bad    confirm a slot, or never boot it again
   get-current                the slot this system runs from
-  create ESP SLOT            GRUB: write a fresh boot state to a mounted EFI system partition
+  create ESP SLOT [ROOT]     write a fresh boot state to a mounted EFI system partition;
+                             systemd-boot takes the slot's kernel from below ROOT
 
-The boot scheme is found by itself: GRUB's by /efi/flipside/grub.cfg, U-Boot's by
-/etc/fw_env.config.
+The boot scheme is found by itself: GRUB's by /efi/flipside/grub.cfg, systemd-boot's by
+/efi/loader/loader.conf, U-Boot's by /etc/fw_env.config.
 
 Exit codes: 0 done, 1 failed (one line on stderr), 2 wrong usage.
 """
@@ -78,11 +79,21 @@ def _run(verb: str, arguments: list[str]) -> str:
 
 
 def _create(arguments: list[str]) -> str:
+    if len(arguments) == 3:
+        return _create_systemd_boot(*arguments)
     if len(arguments) != 2:
         raise Usage("create expects the mounted EFI system partition and a slot")
     from flipside_bootctl.grub_counted import GrubCounted
 
     GrubCounted(arguments[0]).create(arguments[1])
+    return ""
+
+
+def _create_systemd_boot(esp: str, name: str, root: str) -> str:
+    from flipside_bootctl.slot_files import SlotTree
+    from flipside_bootctl.systemd_boot import SystemdBoot
+
+    SystemdBoot(esp, SlotTree(root), efivars="").create(name)
     return ""
 
 

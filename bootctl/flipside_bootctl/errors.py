@@ -29,3 +29,7 @@ class NoScheme(BootControlError):
 
 class Usage(BootControlError):
     """The command line is not one of ours."""
+
+
+class SlotUnreadable(BootControlError):
+    """A slot whose kernel is to be booted cannot be looked into."""

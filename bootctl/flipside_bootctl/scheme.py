@@ -10,6 +10,7 @@ from flipside_bootctl.state import BootState, Capabilities
 
 GRUB = "efi/flipside/grub.cfg"
 UBOOT = "etc/fw_env.config"
+SYSTEMD_BOOT = "efi/loader/loader.conf"
 
 
 class Scheme(Protocol):
@@ -32,12 +33,25 @@ def detect(root: str | os.PathLike[str]) -> Scheme:
         from flipside_bootctl.grub_counted import GrubCounted
 
         return GrubCounted(os.path.dirname(os.path.dirname(grub)))
+    loader = os.path.join(root, SYSTEMD_BOOT)
+    if os.path.isfile(loader) and (scheme := _systemd_boot(os.path.join(root, "efi"), root)):
+        return scheme
     if os.path.isfile(uboot):
         return _uboot(uboot, root)
     raise NoScheme(
-        f"neither {grub} of Flipside nor {uboot} is there, expected the EFI system partition to be "
-        "mounted, or a U-Boot whose environment is described"
+        f"neither {grub} nor {loader} of Flipside nor {uboot} is there, expected the EFI system "
+        "partition to be mounted, or a U-Boot whose environment is described"
     )
+
+
+def _systemd_boot(esp: str, root: str | os.PathLike[str]) -> Scheme | None:
+    from flipside_bootctl import systemd_boot
+    from flipside_bootctl.slot_files import SlotMount
+
+    if not systemd_boot.has_scheme(esp):
+        return None
+    efivars = os.path.join(root, "sys/firmware/efi/efivars")
+    return systemd_boot.SystemdBoot(esp, SlotMount(root), efivars)
 
 
 def _uboot(config: str, root: str | os.PathLike[str]) -> Scheme:
