@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flipside_qemu import esp, guest, uboot_partition
+from flipside_qemu import esp, guest, systemd_boot_partition, uboot_partition
 from flipside_qemu.guest import Module
 from flipside_qemu.hardware import PC, VIRT, Hardware
 from flipside_qemu.tree import File, Layer
@@ -17,8 +17,9 @@ from flipside_qemu.workbench import Workbench
 class Loader:
     """A boot loader, from the side of whoever builds a device with it."""
 
-    partition: Callable[[Workbench], Path]
-    """Makes the first partition: the loader or its script, and the boot state of a new device."""
+    partition: Callable[[Workbench, Path], Path]
+    """Makes the first partition of a new device that runs this image from slot A: the loader or its
+    script, and the boot state."""
     arguments: str
     """File in a slot that tells it the kernel arguments of the image."""
     form: str
@@ -27,6 +28,14 @@ class Loader:
 
 GRUB = Loader(esp.build, "boot/arguments.cfg", 'set arguments="{}"\n')
 UBOOT = Loader(uboot_partition.build, "boot/arguments.txt", "arguments={}\n")
+SYSTEMD_BOOT = Loader(
+    systemd_boot_partition.build,
+    systemd_boot_partition.ENTRY,
+    "title Flipside, slot @SLOT@\n"
+    "linux /flipside/@slot@/vmlinuz\n"
+    "initrd /flipside/@slot@/initrd.img\n"
+    "options root=PARTLABEL=root-@slot@ ro rauc.slot=@SLOT@ {}\n",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,4 +103,5 @@ QEMU_ARM64 = Board(
     # Through the last one systemd hears of its machine-id.
     drivers=("virtio_mmio", "qemu_fw_cfg"),
 )
-BOARDS = {board.name: board for board in (QEMU_X86_64, QEMU_ARM64)}
+QEMU_SYSTEMD_BOOT = replace(QEMU_X86_64, name="qemu-x86_64-systemd-boot", loader=SYSTEMD_BOOT)
+BOARDS = {board.name: board for board in (QEMU_X86_64, QEMU_ARM64, QEMU_SYSTEMD_BOOT)}

@@ -65,7 +65,7 @@ def build(
     directory.mkdir(parents=True, exist_ok=True)
     keeps = board.hardware.variables
     disk = Disk(directory / "disk.raw", directory / "variables.fd" if keeps else None)
-    first = board.loader.partition(bench)
+    first = board.loader.partition(bench, slot)
     content = {"esp": first, "root-a": slot, "data": _data(bench, provision)}
     _partition(bench, disk.image)
     for partition in PARTITIONS:

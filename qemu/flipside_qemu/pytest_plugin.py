@@ -55,7 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--flipside-board",
         default="qemu-x86_64",
         metavar="NAME",
-        help="kind of device: qemu-x86_64 (default) or qemu-arm64",
+        help="kind of device: qemu-x86_64 (default), qemu-arm64 or qemu-x86_64-systemd-boot",
     )
     group.addoption("--flipside-memory", type=int, default=512, metavar="MIB", help="default: 512")
     group.addoption(

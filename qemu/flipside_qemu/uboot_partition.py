@@ -19,8 +19,8 @@ SOURCES = guest.REPOSITORY / "bootctl" / "uboot"
 ENVIRONMENT_SIZE = 0x4000
 
 
-def build(bench: Workbench) -> Path:
-    """The image of the partition, from the cache or freshly made."""
+def build(bench: Workbench, slot: Path) -> Path:
+    """The image of the partition, whatever is in the slot; from the cache or freshly made."""
     tools = VIRT.toolbox(bench.cache)
     script, state = (guest.text(SOURCES / name) for name in ("boot.cmd", "first.env"))
     how = recipe(__file__, filesystem.__file__)

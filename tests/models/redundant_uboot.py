@@ -77,10 +77,10 @@ def firmware(bench: Workbench) -> Path:
     return bench.cache.entry("uboot-redundant", key, 2, make) / "u-boot.bin"
 
 
-def partition(bench: Workbench) -> Path:
+def partition(bench: Workbench, slot: Path) -> Path:
     """Its first partition: the boot script, and the two copies of the environment."""
     tools, state = VIRT.toolbox(bench.cache), guest.text(SOURCES / "first.env")
-    usual = UBOOT.partition(bench)
+    usual = UBOOT.partition(bench, slot)
     key = key_of(recipe(__file__, filesystem.__file__), usual.parent.name, state)
 
     def make(place: Path) -> None:
