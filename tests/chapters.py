@@ -22,7 +22,12 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flipside"
 MARKED: Final = ("-m", "qemu or slow")
-BOARDS: Final = ("qemu-x86_64", "qemu-arm64")
+BOARDS: Final = (
+    "qemu-x86_64",
+    "qemu-arm64",
+    "qemu-arm64-redundant",
+    "qemu-x86_64-systemd-boot",
+)
 """Kinds of devices, the usual one first."""
 
 

@@ -19,7 +19,7 @@ from models.flight import Flight
 from models.hangar import Hangar
 
 pytestmark = [
-    pytest.mark.boards("qemu-x86_64", "qemu-arm64"),
+    pytest.mark.boards("qemu-x86_64", "qemu-arm64", "qemu-arm64-redundant"),
     pytest.mark.slow,
     pytest.mark.timeout(5400),
 ]

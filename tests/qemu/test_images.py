@@ -18,7 +18,7 @@ from models.flight import LANDED, Flight
 from models.tries import FELL_BACK, GIVEN_UP, TRIES, left_after_three_tries
 
 pytestmark = [
-    pytest.mark.boards("qemu-x86_64", "qemu-arm64"),
+    pytest.mark.boards("qemu-x86_64", "qemu-arm64", "qemu-arm64-redundant"),
     pytest.mark.slow,
     pytest.mark.timeout(5400),
 ]

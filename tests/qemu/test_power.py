@@ -18,7 +18,7 @@ from models.belief import believes
 from models.flight import LANDED, Flight
 
 pytestmark = [
-    pytest.mark.boards("qemu-x86_64", "qemu-arm64"),
+    pytest.mark.boards("qemu-x86_64", "qemu-arm64", "qemu-arm64-redundant"),
     pytest.mark.slow,
     pytest.mark.timeout(5400),
 ]

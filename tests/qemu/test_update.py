@@ -10,7 +10,9 @@ from flipside_qemu.story import Flaw
 from models.flight import Flight
 
 pytestmark = [
-    pytest.mark.boards("qemu-x86_64", "qemu-arm64"),
+    pytest.mark.boards(
+        "qemu-x86_64", "qemu-arm64", "qemu-arm64-redundant", "qemu-x86_64-systemd-boot"
+    ),
     pytest.mark.qemu,
     pytest.mark.timeout(3600),
 ]
