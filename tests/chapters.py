@@ -2,8 +2,10 @@
 
     python tests/chapters.py [CHAPTER...]
 
-A chapter is a test file with tests that are marked ``slow`` or ``qemu``; its name is the file's,
-without ``test_``. What has passed on this very tree of files is not run again, unless it is named.
+A chapter is a test file with tests that are marked ``slow`` or ``qemu``, on one kind of device; its
+name is the file's, without ``test_``, and for another device than the usual one that device's
+behind it: ``update``, ``update@qemu-arm64``. What has passed on this very tree of files is not run
+again, unless it is named.
 """
 
 from __future__ import annotations
@@ -20,6 +22,13 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flipside"
 MARKED: Final = ("-m", "qemu or slow")
+BOARDS: Final = (
+    "qemu-x86_64",
+    "qemu-arm64",
+    "qemu-arm64-redundant",
+    "qemu-x86_64-systemd-boot",
+)
+"""Kinds of devices, the usual one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +37,7 @@ class Chapter:
 
     name: str
     file: str
+    board: str
     tree: str
     """Name of the tree; empty if it is not committed as it is, so that nothing is remembered."""
 
@@ -44,7 +54,7 @@ class Chapter:
         """Run it, tell what it cost, and remember if it passed."""
         started, used = time.monotonic(), _used()
         passed = (
-            subprocess.run(["pytest", *MARKED, self.file], cwd=ROOT, check=False).returncode == 0
+            subprocess.run([*_pytest(self.board), self.file], cwd=ROOT, check=False).returncode == 0
         )
         wall, cpu = (time.monotonic() - started) / 60, (_used() - used) / 60
         cost = f"{wall:.1f} min, {cpu:.1f} min of CPU"
@@ -80,14 +90,32 @@ def _holds(chapter: Chapter, wanted: list[str]) -> bool:
 
 def _chapters() -> list[Chapter]:
     """All of them, in pytest's order."""
-    listed = _output("pytest", "--collect-only", "-q", *MARKED)
-    files = dict.fromkeys(line.split("::")[0] for line in listed.splitlines() if "::" in line)
     tree = (
         ""
         if _output("git", "status", "--porcelain")
         else _output("git", "rev-parse", "HEAD^{tree}")
     )
-    return [Chapter(Path(file).stem.removeprefix("test_"), file, tree[:16]) for file in files]
+    return [
+        Chapter(_name(file, board), file, board, tree[:16])
+        for board in BOARDS
+        for file in _files(board)
+    ]
+
+
+def _files(board: str) -> list[str]:
+    """Those with tests for this device; what needs no device is run with the usual one."""
+    where = "tests" if board == BOARDS[0] else "tests/qemu"
+    listed = _output(*_pytest(board), "--collect-only", "-q", where)
+    return list(dict.fromkeys(line.split("::")[0] for line in listed.splitlines() if "::" in line))
+
+
+def _name(file: str, board: str) -> str:
+    name = Path(file).stem.removeprefix("test_")
+    return name if board == BOARDS[0] else f"{name}@{board}"
+
+
+def _pytest(board: str) -> list[str]:
+    return ["pytest", *MARKED, "--flipside-board", board]
 
 
 def _output(*command: str) -> str:

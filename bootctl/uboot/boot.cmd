@@ -10,6 +10,8 @@
 # two copies is safe.
 #
 # Expects ${devtype} and ${devnum}, which U-Boot sets; root-a and root-b are partitions 2 and 3.
+# A kernel may be compressed; where the board has no place to unpack it, that is 64 MiB behind the
+# beginning of the initramfs.
 
 setenv states flipside/uboot.env
 setenv states_size 0x4000
@@ -28,6 +30,8 @@ test -n "${BOOT_B_LEFT}" || setenv BOOT_B_LEFT 3
 test -n "${BOOT_A_CONFIRMED}" || setenv BOOT_A_CONFIRMED 0
 test -n "${BOOT_B_CONFIRMED}" || setenv BOOT_B_CONFIRMED 0
 
+test -n "${kernel_comp_addr_r}" || setexpr kernel_comp_addr_r ${ramdisk_addr_r} + 0x4000000
+
 # Start slot ${slot} with the kernel arguments ${mark}. Returns only if its kernel cannot be loaded.
 setenv start '
   if test ${slot} = A; then setenv part 2; setenv label root-a; else setenv part 3; setenv label root-b; fi;
@@ -36,6 +40,7 @@ setenv start '
   setenv bootargs root=PARTLABEL=${label} ro rauc.slot=${slot} ${mark} ${arguments};
   echo "flipside: slot ${slot} ${mark}";
   if load ${devtype} ${devnum}:${part} ${kernel_addr_r} boot/vmlinuz; then
+    setenv kernel_comp_size ${filesize};
     if load ${devtype} ${devnum}:${part} ${ramdisk_addr_r} boot/initrd.img; then
       booti ${kernel_addr_r} ${ramdisk_addr_r}:${filesize} ${fdtcontroladdr};
     else

@@ -15,6 +15,7 @@ from flipside_bootctl.running import current_slot, kernel_arguments
 from flipside_hal.errors import NoBootSlot, UnknownBoard
 
 SLOTS = ("A", "B")
+DEVICE_TREE = "sys/firmware/devicetree/base"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,14 @@ class Boot:
 
 def detect(root: Path = Path("/")) -> Board:
     """The board that this system runs on."""
-    vendor = _text(root / "sys/class/dmi/id/sys_vendor")
+    dmi, tree = root / "sys/class/dmi/id/sys_vendor", root / DEVICE_TREE / "compatible"
+    vendor, kinds = _text(dmi), _text(tree).split("\0")
     if vendor == "QEMU":
-        return Board(f"qemu-{platform.machine()}", _dmi_serial(root))
-    raise UnknownBoard(
-        f"{root / 'sys/class/dmi/id/sys_vendor'}: {vendor or 'missing'}, expected a supported board"
-    )
+        return Board(f"qemu-{platform.machine()}", _serial(root))
+    if "linux,dummy-virt" in kinds:
+        return Board("qemu-arm64", _serial(root))
+    where, name = (tree, kinds[0]) if kinds[0] else (dmi, vendor)
+    raise UnknownBoard(f"{where}: {name or 'missing'}, expected a supported board")
 
 
 def boot(root: Path = Path("/")) -> Boot:
@@ -68,7 +71,7 @@ def identity(root: Path = Path("/")) -> str:
 
     Identical images find different names in it; only letters, digits, dots and dashes remain.
     """
-    candidates = (_dmi_serial(root), _text(root / "etc/machine-id"))
+    candidates = (_serial(root), _text(root / "etc/machine-id"))
     names = [re.sub(r"[^A-Za-z0-9.-]+", "-", name).strip("-.") for name in candidates]
     name = next((name for name in names if name), "")
     if not name:
@@ -85,13 +88,18 @@ def version(root: Path = Path("/")) -> str:
     return values.get("IMAGE_VERSION", "").strip('"')
 
 
-def _dmi_serial(root: Path) -> str:
-    return _text(root / "sys/class/dmi/id/product_serial")
+def _serial(root: Path) -> str:
+    """The board's own number, as its firmware tells it in either way; empty if it has none."""
+    dmi = _text(root / "sys/class/dmi/id/product_serial")
+    return dmi or _text(root / DEVICE_TREE / "serial-number")
 
 
 def _text(path: Path) -> str:
-    """Content of a small file; empty where the board, or the right to read it, is missing."""
+    """Content of a small file; empty where the board, or the right to read it, is missing.
+
+    What comes out of a device tree ends with a NUL.
+    """
     try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
+        return path.read_text(encoding="utf-8", errors="replace").strip("\0 \n\t\r")
     except OSError:
         return ""

@@ -9,9 +9,12 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from flipside_qemu.errors import HarnessError, OperatorError
+
+if TYPE_CHECKING:
+    from flipside_qemu.board import Board
 
 EXIT_CODES: Final = """\
 exit status:
@@ -48,11 +51,11 @@ def build(arguments: Namespace) -> None:
     identity = arguments.device_toml
     provision = {"flipside/device.toml": _existing(identity).read_bytes()} if identity else {}
     bench = workbench.equip(_say)
-    wanted = image.Image(arguments.version, keyring, files)
-    slot = image.build(bench, rootfs.build(bench.cache, arguments.suite), wanted)
-    built = disk.build(bench, slot, arguments.directory, provision=provision)
+    wanted, board = image.Image(arguments.version, keyring, files), _board(arguments)
+    slot = image.build(bench, rootfs.build(bench.cache, arguments.suite, board), wanted)
+    built = disk.build(bench, slot, arguments.directory, provision=provision, board=board)
     print(f"disk       {built.image}")
-    print(f"variables  {built.variables}")
+    print(f"variables  {built.variables or 'none, its firmware keeps none'}")
     print(f"slot image {slot}")
 
 
@@ -63,12 +66,15 @@ def run(arguments: Namespace) -> None:
     from flipside_qemu.machine import Machine
     from flipside_qemu.machine import argv as machine_argv
 
-    disk, variables = _disk(arguments), _variables(arguments)
+    hardware = _board(arguments).hardware
+    disk = _disk(arguments)
+    variables = _variables(arguments) if hardware.variables else None
     cache = Cache(default_directory(), _say)
-    qemu = emulator.find(cache)
+    qemu = emulator.find(cache, hardware)
     machine = Machine(
         disk=disk,
         variables=variables or qemu.variables,
+        hardware=hardware,
         memory=arguments.memory,
         forwards=tuple(arguments.forward),
     )
@@ -131,6 +137,7 @@ def _build(command: ArgumentParser) -> None:
     command.add_argument(
         "--version", default="1", help="version of the system in slot A (default: %(default)s)"
     )
+    _add_board(command)
     command.add_argument("--suite", default="trixie", help="suite of Debian (default: %(default)s)")
     command.add_argument(
         "--files", type=Path, metavar="DIR", help="files to be laid over the system's own"
@@ -151,6 +158,7 @@ def _run(command: ArgumentParser) -> None:
         metavar="DISK",
         help="what `build` made, or a disk image: raw, or qcow2 if it is called so",
     )
+    _add_board(command)
     command.add_argument(
         "--variables",
         type=Path,
@@ -181,6 +189,25 @@ def _forward(text: str) -> object:
     if not (host.isdecimal() and guest.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r}, expected two port numbers such as 8022:22")
     return Forward(int(host), int(guest))
+
+
+def _add_board(command: ArgumentParser) -> None:
+    command.add_argument(
+        "--board",
+        default="qemu-x86_64",
+        metavar="NAME",
+        help="kind of device: %(default)s, qemu-arm64 or qemu-x86_64-systemd-boot"
+        " (default: %(default)s)",
+    )
+
+
+def _board(arguments: Namespace) -> Board:
+    from flipside_qemu.board import BOARDS
+
+    if arguments.board not in BOARDS:
+        names = ", ".join(BOARDS)
+        raise OperatorError(f"there is no board {arguments.board}, expected one of {names}")
+    return BOARDS[arguments.board]
 
 
 def _disk(arguments: Namespace) -> Path:

@@ -7,8 +7,7 @@ from flipside_qemu.disk import offset_of
 from flipside_qemu.errors import EmulatorError
 from flipside_qemu.machine import DISK_DEVICE
 
-_DISK = f"/machine/peripheral/{DISK_DEVICE}/virtio-backend"
-"""Where QEMU keeps the one who may write to the disk: the virtio device behind the PCI card."""
+_DISK = f"/machine/peripheral/{DISK_DEVICE}"
 
 
 def overwrite(device: Device, partition: str, start: int, length: int, byte: int = 0) -> None:
@@ -26,7 +25,9 @@ def overwrite(device: Device, partition: str, start: int, length: int, byte: int
 def _run(device: Device, command: str, outcome: str) -> None:
     """Have QEMU carry out one command of qemu-io(1), which tells the outcome only in QEMU's log."""
     before = len(device.last_words())
-    line = f'qemu-io -d {_DISK} "{command}"'
+    # The one who may write to the disk is the virtio device, on a PC behind its PCI card.
+    behind = "/virtio-backend" if device.hardware.disk.endswith("-pci") else ""
+    line = f'qemu-io -d {_DISK}{behind} "{command}"'
     refusal: str = device.qmp.execute("human-monitor-command", command_line=line)
     told = device.last_words()[before:].strip()
     if refusal or not told.startswith(outcome):

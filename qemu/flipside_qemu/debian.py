@@ -13,23 +13,33 @@ from flipside_qemu import mirror, tree
 from flipside_qemu.cache import Say
 from flipside_qemu.errors import HostError
 
+NO_DOCUMENTATION = [
+    f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info")
+]
+"""Options that leave out what no device needs."""
 
-def bootstrap(
+
+def bootstrap(  # noqa: PLR0913 - mmdebstrap's own arguments, by name
     target: Path,
     suite: str,
     packages: Sequence[str],
     *,
     options: Sequence[str],
     say: Say,
+    architecture: str = "amd64",
+    sources: bool = False,
 ) -> None:
-    """Write a tar archive of a Debian suite with these packages to ``target``."""
+    """Write a tar archive of a Debian suite with these packages to ``target``.
+
+    With `sources`, hooks may run ``apt-get source``.
+    """
     program = shutil.which("mmdebstrap")
     if program is None:
         raise HostError("mmdebstrap is not on PATH, expected it to be installed; run ./bootstrap")
     archive = mirror.of_this_machine()
     command = [
         program,
-        "--architectures=amd64",
+        f"--architectures={architecture}",
         "--format=tar",
         '--aptopt=Apt::Install-Recommends "false"',
         # Testing and unstable carry a date, which a mirror that stands still, such as a snapshot,
@@ -40,6 +50,7 @@ def bootstrap(
         f"--include={','.join(packages)}",
         suite,
         str(target),
+        *([f"deb-src {archive} {suite} main"] if sources else []),
         archive,
     ]
     say(f"fetching {len(packages)} Debian packages and what they need from {archive} ({suite})")

@@ -16,11 +16,10 @@ from flipside_qemu.console import BOOT, Console
 from flipside_qemu.deadline import Deadline, Within
 from flipside_qemu.emulator import Emulator
 from flipside_qemu.errors import EmulatorError, GuestError, PowerError, ShellLostError
+from flipside_qemu.hardware import Hardware
 from flipside_qemu.machine import DISK_NODE, NIC, VARS_NODE, Machine, argv
 from flipside_qemu.process import Process
 from flipside_qemu.qmp import Qmp
-
-_DISKS = [DISK_NODE, VARS_NODE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +192,11 @@ class Device:
         return self._powered().qmp
 
     @property
+    def hardware(self) -> Hardware:
+        """What it is built of."""
+        return self._machine.hardware
+
+    @property
     def pid(self) -> int:
         """The id of the QEMU process."""
         return self._powered().process.pid
@@ -244,8 +248,9 @@ class Device:
             )
 
     def _snapshot_job(self, verb: str, name: str) -> None:
+        disks = [DISK_NODE] if self._machine.variables is None else [DISK_NODE, VARS_NODE]
         self.qmp.run_job(
-            f"snapshot-{verb}", f"{verb}-{name}", tag=name, vmstate=DISK_NODE, devices=_DISKS
+            f"snapshot-{verb}", f"{verb}-{name}", tag=name, vmstate=DISK_NODE, devices=disks
         )
 
 

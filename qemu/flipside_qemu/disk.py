@@ -1,4 +1,4 @@
-"""A device's disk: EFI system partition, two root slots, data."""
+"""A device's disk: the boot loader's partition, two root slots, data."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flipside_qemu import esp, filesystem, tree
+from flipside_qemu.board import QEMU_X86_64, Board
 from flipside_qemu.cache import key_of, recipe
 from flipside_qemu.errors import HostError
 from flipside_qemu.filesystem import MIB, Ext4
@@ -19,8 +20,6 @@ GUID = "f11b51de-0000-4000-8000-0000000000{:02x}"
 SECTOR = 512
 AGENT = 900
 """Number of the user ``flipside`` in the guest (``qemu/images/customize.sh``)."""
-FIRMWARE = "usr/share/OVMF/OVMF_CODE_4M.fd"
-VARIABLES = "usr/share/OVMF/OVMF_VARS_4M.fd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +47,32 @@ class Disk:
 
     image: Path
     """Raw and sparse."""
-    variables: Path
+    variables: Path | None
 
 
-def build(bench: Workbench, slot: Path, directory: Path, *, provision: Mapping[str, bytes]) -> Disk:
+def build(
+    bench: Workbench,
+    slot: Path,
+    directory: Path,
+    *,
+    provision: Mapping[str, bytes],
+    board: Board = QEMU_X86_64,
+) -> Disk:
     """Write ``disk.raw`` and ``variables.fd`` of a new device that runs ``slot`` as slot A.
 
     ``provision`` maps paths below /data to files of the agent, such as ``flipside/device.toml``.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    disk = Disk(directory / "disk.raw", directory / "variables.fd")
-    content = {"esp": esp.build(bench), "root-a": slot, "data": _data(bench, provision)}
+    keeps = board.hardware.variables
+    disk = Disk(directory / "disk.raw", directory / "variables.fd" if keeps else None)
+    first = board.loader.partition(bench, slot)
+    content = {"esp": first, "root-a": slot, "data": _data(bench, provision)}
     _partition(bench, disk.image)
     for partition in PARTITIONS:
         if partition.name in content:
             _put(disk.image, partition, content[partition.name])
-    shutil.copyfile(bench.toolbox.path(VARIABLES), disk.variables)
+    if disk.variables is not None:
+        shutil.copyfile(bench.toolbox.path(keeps), disk.variables)
     return disk
 
 

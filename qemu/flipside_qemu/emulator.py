@@ -8,15 +8,14 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from flipside_qemu import toolbox
 from flipside_qemu.cache import Cache
 from flipside_qemu.errors import HostError
+from flipside_qemu.hardware import PC, Hardware
 from flipside_qemu.toolbox import Toolbox
 
 OLDEST = (9, 0)
 """QEMU 7.2, Debian 12's, was seen to corrupt x86 guests under emulation; 10.0 was not."""
 
-_SYSTEM = "qemu-system-x86_64"
 _IMG = "qemu-img"
 
 _FIRMWARE = (
@@ -25,6 +24,7 @@ _FIRMWARE = (
     ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
 )
 """Code and empty variables of OVMF, where Debian, Arch and Fedora keep them."""
+_DATA = ("usr/share/qemu", "usr/share/seabios")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +37,37 @@ class Emulator:
     """Starts qemu-img."""
     firmware: Path
     """The firmware's code, read only."""
-    variables: Path
-    """Empty variables, a template."""
+    variables: Path | None
+    """Empty variables, a template; None where the firmware keeps none."""
     data: tuple[Path, ...] = ()
     """Where QEMU finds its own files, if not where it was built to look."""
 
 
-def find(cache: Cache) -> Emulator:
+def find(cache: Cache, hardware: Hardware = PC) -> Emulator:
     """The host's QEMU if it is new enough and has its firmware, else the toolbox's."""
-    return installed() or of_toolbox(toolbox.build(cache))
+    # Only OVMF is the same everywhere; of U-Boot the devices need the build that they know.
+    return (installed() if hardware is PC else None) or of_toolbox(
+        hardware.toolbox(cache), hardware
+    )
 
 
 def installed() -> Emulator | None:
     """The QEMU of the host, if all of it is there and it is not too old."""
-    system, img = shutil.which(_SYSTEM), shutil.which(_IMG)
+    system, img = shutil.which(PC.program), shutil.which(_IMG)
     pair = next((p for p in _FIRMWARE if all(Path(path).exists() for path in p)), None)
     if system is None or img is None or pair is None or version((system,)) < OLDEST:
         return None
     return Emulator((system,), (img,), Path(pair[0]), Path(pair[1]))
 
 
-def of_toolbox(tools: Toolbox) -> Emulator:
+def of_toolbox(tools: Toolbox, hardware: Hardware = PC) -> Emulator:
     """The QEMU of the toolbox."""
     return Emulator(
-        command=tuple(tools.argv(_SYSTEM)),
+        command=tuple(tools.argv(hardware.program)),
         img=tuple(tools.argv(_IMG)),
-        firmware=tools.path("usr/share/OVMF/OVMF_CODE_4M.fd"),
-        variables=tools.path("usr/share/OVMF/OVMF_VARS_4M.fd"),
-        data=(tools.path("usr/share/qemu"), tools.path("usr/share/seabios")),
+        firmware=tools.path(hardware.firmware),
+        variables=tools.path(hardware.variables) if hardware.variables else None,
+        data=tuple(tools.root / place for place in _DATA if (tools.root / place).exists()),
     )
 
 

@@ -22,8 +22,8 @@ MODULES = (
 )
 
 
-def build(bench: Workbench) -> Path:
-    """The image of the partition, from the cache or freshly made."""
+def build(bench: Workbench, slot: Path) -> Path:
+    """The image of the partition, whatever is in the slot; from the cache or freshly made."""
     script = guest.text(SCRIPT)
     key = key_of(recipe(__file__, filesystem.__file__), bench.toolbox.root.name, script, *MODULES)
 

@@ -6,6 +6,7 @@ A fault that nobody on the device notices ends with its trial, after minutes and
 
 from __future__ import annotations
 
+from flipside_qemu.board import QEMU_X86_64, Board
 from flipside_qemu.tree import File, Layer, Link
 
 REQUIRED = "etc/flipside/health.d/required"
@@ -32,10 +33,9 @@ def hanging() -> Layer:
     return {"usr/sbin/init": _script("exec sleep infinity")}
 
 
-def lost_root() -> Layer:
+def lost_root(board: Board = QEMU_X86_64) -> Layer:
     """The initramfs is told of a root partition that this device does not have."""
-    text = b'set arguments="console=ttyS0 quiet panic=1 root=PARTLABEL=root-c"\n'
-    return {"boot/arguments.cfg": File(text)}
+    return board.told(f"console={board.console}", "quiet", "panic=1", "root=PARTLABEL=root-c")
 
 
 def destroyed_init() -> Layer:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flipside_qemu import bytecode, filesystem, guest, initramfs, tree, units
+from flipside_qemu.board import Board
 from flipside_qemu.cache import key_of, recipe
 from flipside_qemu.filesystem import Ext4
 from flipside_qemu.rootfs import RootFs
@@ -15,20 +16,8 @@ from flipside_qemu.toolbox import run
 from flipside_qemu.tree import Directory, File, Layer, Link
 from flipside_qemu.workbench import Workbench
 
-BOARD = "qemu-x86_64"
 INODES = 8192
 UUID = "f11b51de-0000-4000-8000-0000000000a0"
-ARGUMENTS = (
-    *("console=ttyS0", "quiet", "panic=1", "oops=panic"),
-    # The same machine-id in both slots, and another one in every device.
-    "systemd.machine_id=firmware",
-    # systemd asks a serial terminal for its size and waits for an answer; nobody is there.
-    *("TERM=dumb", "systemd.tty.term.ttyS0=dumb", "systemd.tty.term.console=dumb"),
-    *("systemd.tty.rows.ttyS0=24", "systemd.tty.columns.ttyS0=250"),
-    *("systemd.tty.rows.console=24", "systemd.tty.columns.console=250"),
-    # What costs an emulated processor seconds in every boot and protects nothing here.
-    *("audit=0", "lsm=capability", "mitigations=off", "init_on_alloc=0", "nowatchdog"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +30,21 @@ class Image:
     """Certificates, in PEM, by whose authority bundles are trusted."""
     files: Layer = field(default_factory=dict)
     """Laid over everything else: configuration, and faults (``flipside_qemu.faults``)."""
+
+
+def arguments(board: Board) -> tuple[str, ...]:
+    """What the kernel is told beside what the boot loader itself has to say."""
+    port = board.console
+    return (
+        *(f"console={port}", "quiet", "panic=1", "oops=panic"),
+        *board.identity,
+        # systemd asks a serial terminal for its size and waits for an answer; nobody is there.
+        *("TERM=dumb", f"systemd.tty.term.{port}=dumb", "systemd.tty.term.console=dumb"),
+        *(f"systemd.tty.rows.{port}=24", f"systemd.tty.columns.{port}=250"),
+        *("systemd.tty.rows.console=24", "systemd.tty.columns.console=250"),
+        # What costs an emulated processor seconds in every boot and protects nothing here.
+        *("audit=0", "lsm=capability", "mitigations=off", "init_on_alloc=0", "nowatchdog"),
+    )
 
 
 def build(bench: Workbench, rootfs: RootFs, image: Image) -> Path:
@@ -67,7 +71,8 @@ def _layer(bench: Workbench, rootfs: RootFs, image: Image) -> Layer:
     """All that is laid over Debian; what comes later wins."""
     layer = {
         **tree.read(guest.IMAGES / "rootfs"),
-        **_device_rooms(),
+        **tree.read(guest.IMAGES / rootfs.board.name),
+        **_device_rooms(rootfs.board),
         **_boot_files(bench, rootfs),
         "usr/lib/os-release": _os_release(rootfs, image.version),
         "etc/rauc/keyring.pem": File(image.keyring),
@@ -76,32 +81,29 @@ def _layer(bench: Workbench, rootfs: RootFs, image: Image) -> Layer:
     return {**units.enabled(layer), **layer}
 
 
-def _device_rooms() -> dict[str, File | Link | Directory]:
+def _device_rooms(board: Board) -> dict[str, File | Link | Directory]:
     """Agent, boot control and board support, as ``make install-device`` lays them out."""
     with tempfile.TemporaryDirectory() as name:
         command = ["make", "--silent", "-C", str(guest.REPOSITORY), "install-device"]
-        run([*command, f"DESTDIR={name}", f"BOARD={BOARD}"])
+        run([*command, f"DESTDIR={name}", f"BOARD={board.name}"])
         return tree.read(Path(name))
 
 
 def _boot_files(bench: Workbench, rootfs: RootFs) -> Mapping[str, File | Link | Directory]:
     """The initramfs, and the kernel arguments that belong to this image and not to its loader."""
     (directory,) = (rootfs.tree / "usr/lib/modules").iterdir()
-    modules = guest.modules(guest.text(guest.IMAGES / "modules"))
-    early = [module.name for module in modules if module.early]
     archive = initramfs.archive(
-        bench.toolbox.path("usr/bin/busybox").read_bytes(),
+        rootfs.busybox(bench.toolbox).read_bytes(),
         guest.text(guest.IMAGES / "initramfs/init").encode(),
-        initramfs.read_modules(directory, early),
+        initramfs.read_modules(directory, rootfs.board.early_modules()),
     )
-    arguments = f'set arguments="{" ".join(ARGUMENTS)}"\n'
     return {
         "boot/initrd.img": File(archive),
-        "boot/arguments.cfg": File(arguments.encode()),
+        **rootfs.board.told(*arguments(rootfs.board)),
         "usr/lib/systemd/system/default.target": Link("multi-user.target"),
     }
 
 
 def _os_release(rootfs: RootFs, version: str) -> File:
     debian = guest.text(rootfs.tree / "usr/lib/os-release")
-    return File(f"{debian}IMAGE_ID=flipside-{BOARD}\nIMAGE_VERSION={version}\n".encode())
+    return File(f"{debian}IMAGE_ID={rootfs.board.compatible}\nIMAGE_VERSION={version}\n".encode())

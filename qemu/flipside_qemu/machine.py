@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from flipside_qemu.emulator import Emulator
+from flipside_qemu.hardware import PC, Hardware
 
 DISK_NODE = "disk"
 VARS_NODE = "vars"
@@ -29,10 +30,6 @@ class Accel(StrEnum):
     """The host's processor; see :mod:`flipside_qemu.kvm` on where it works."""
 
 
-# Under emulation no virtualisation extension, or the guest loads a module for it at every boot.
-_CPU = {Accel.TCG: "qemu64,-svm", Accel.KVM: "host"}
-
-
 @dataclass(frozen=True, slots=True)
 class Forward:
     """A TCP port of the host, on 127.0.0.1, that leads to one of the guest."""
@@ -43,15 +40,17 @@ class Forward:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A PC with UEFI, one disk, one network card, a watchdog and a serial console."""
+    """A machine with one disk, one network card and a serial console."""
 
     disk: Path
     """qcow2 if it is called so, raw otherwise. The machine writes to it."""
-    variables: Path
-    """The firmware's variables, in the same formats. The machine writes to them.
+    variables: Path | None
+    """The firmware's variables, in the same formats; None where it keeps none. The machine writes
+    to them.
 
     Snapshots want qcow2 of both; :func:`flipside_qemu.overlay.private` makes it so.
     """
+    hardware: Hardware = PC
     memory: int = 512
     """MiB."""
     accel: Accel = Accel.TCG
@@ -69,7 +68,8 @@ class Machine:
     """What its clock says when it is switched on: ``utc`` for the time, or a moment such as
     ``1970-01-01T00:00:00``. It runs on through resets."""
     watchdog: bool = True
-    """An i6300esb, which resets the machine when it is not fed."""
+    """Whether it has a watchdog, if there is one for its hardware: it resets the machine when it is
+    not fed."""
     forwards: tuple[Forward, ...] = ()
     extra: tuple[str, ...] = ()
     """More of QEMU's arguments, such as for a TPM or a USB stick."""
@@ -95,40 +95,59 @@ def argv(
 
     With the console at the terminal the monitor is there too: Ctrl-A C changes between them.
     """
-    cpu = machine.cpu or _CPU[machine.accel]
+    hardware = machine.hardware
+    cpu = machine.cpu or (hardware.cpu if machine.accel is Accel.TCG else "host")
     return [
         *emulator.command,
         *(argument for place in emulator.data for argument in ("-L", str(place))),
         *("-no-user-config", "-nodefaults", "-display", "none"),
-        *("-machine", f"pc,pflash0=code,pflash1={VARS_NODE}"),
+        *("-machine", _model(machine)),
         *("-accel", machine.accel, "-cpu", cpu, "-smp", "1", "-m", str(machine.memory)),
         *("-rtc", f"base={machine.rtc}"),
         *_identity(machine),
-        *_disks(machine, emulator),
+        *_firmware(machine, emulator),
+        *_disk(machine),
         *_network(machine),
         *_console(console, monitor),
         # Or the first seconds of every boot are spent waiting for randomness.
         *("-device", "virtio-rng-pci"),
-        *(("-device", "i6300esb", "-action", "watchdog=reset") if machine.watchdog else ()),
+        *(_watchdog(hardware.watchdog) if machine.watchdog and hardware.watchdog else ()),
         *(("-S",) if paused else ()),
         *machine.extra,
     ]
+
+
+def _model(machine: Machine) -> str:
+    flash = "" if machine.variables is None else f",pflash0=code,pflash1={VARS_NODE}"
+    return machine.hardware.machine + flash
 
 
 def _identity(machine: Machine) -> Iterator[str]:
     yield from ("-uuid", machine.uuid)
     if machine.serial:
         yield from ("-smbios", f"type=1,serial={_escaped(machine.serial)}")
+    if not machine.hardware.smbios:
+        name = "opt/io.systemd.credentials/system.machine_id"
+        yield from ("-fw_cfg", f"name={name},string={machine.uuid.replace('-', '')}")
 
 
-def _disks(machine: Machine, emulator: Emulator) -> Iterator[str]:
-    # -M pc has only IDE: virtio-blk is faster, can be saved in snapshots (NVMe cannot), and its
-    # flushes are what a recorder of writes understands.
+def _firmware(machine: Machine, emulator: Emulator) -> Iterator[str]:
+    if machine.variables is None:
+        yield from ("-bios", str(emulator.firmware))
+        return
     yield from ("-blockdev", _node("code", _image(emulator.firmware, read_only=True)))
     yield from ("-blockdev", _node(VARS_NODE, _image(machine.variables)))
+
+
+def _disk(machine: Machine) -> Iterator[str]:
     disk = _image(machine.disk)
     yield from ("-blockdev", _node(DISK_NODE, _recorded(disk, machine.write_log)))
-    yield from ("-device", f"virtio-blk-pci,id={DISK_DEVICE},drive={DISK_NODE},bootindex=1")
+    model = machine.hardware.disk
+    yield from ("-device", f"{model},id={DISK_DEVICE},drive={DISK_NODE},bootindex=1")
+
+
+def _watchdog(model: str) -> tuple[str, ...]:
+    return ("-device", model, "-action", "watchdog=reset")
 
 
 def _node(name: str, device: Mapping[str, object]) -> str:

@@ -18,6 +18,8 @@ def private(machine: Machine, directory: Path, img: Sequence[str]) -> Machine:
     """
     disk, variables = directory / "disk.qcow2", directory / "variables.qcow2"
     cover(machine.disk, disk, img)
+    if machine.variables is None:
+        return replace(machine, disk=disk)
     cover(machine.variables, variables, img)
     return replace(machine, disk=disk, variables=variables)
 

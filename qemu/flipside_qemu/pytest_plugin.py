@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from flipside_qemu.board import Board
     from flipside_qemu.cache import Cache
     from flipside_qemu.device import Device
     from flipside_qemu.emulator import Emulator
@@ -49,6 +50,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=Path,
         metavar="FILE",
         help="the firmware's variables (default: empty ones)",
+    )
+    group.addoption(
+        "--flipside-board",
+        default="qemu-x86_64",
+        metavar="NAME",
+        help="kind of device: qemu-x86_64 (default), qemu-arm64 or qemu-x86_64-systemd-boot",
     )
     group.addoption("--flipside-memory", type=int, default=512, metavar="MIB", help="default: 512")
     group.addoption(
@@ -102,8 +109,21 @@ class Bench:
 
 
 @pytest.fixture(scope="session")
+def flipside_board(pytestconfig: pytest.Config) -> Board:
+    """The kind of device that the options name."""
+    from flipside_qemu.board import BOARDS
+
+    name: str = pytestconfig.getoption("--flipside-board")
+    if name not in BOARDS:
+        raise pytest.UsageError(f"--flipside-board {name}, expected one of {', '.join(BOARDS)}")
+    return BOARDS[name]
+
+
+@pytest.fixture(scope="session")
 def flipside_bench(
-    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+    pytestconfig: pytest.Config,
+    flipside_board: Board,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Bench]:
     """QEMU and its firmware: the host's if it is new enough, else fetched once."""
     from flipside_qemu import emulator
@@ -111,13 +131,15 @@ def flipside_bench(
 
     cache = Cache(default_directory(), lambda _: None)
     patience: float = pytestconfig.getoption("--flipside-patience")
-    bench = Bench(emulator.find(cache), cache, patience, tmp_path_factory)
+    bench = Bench(emulator.find(cache, flipside_board.hardware), cache, patience, tmp_path_factory)
     yield bench
     bench.release()
 
 
 @pytest.fixture(scope="session")
-def flipside_machine(pytestconfig: pytest.Config, flipside_bench: Bench) -> Machine:
+def flipside_machine(
+    pytestconfig: pytest.Config, flipside_board: Board, flipside_bench: Bench
+) -> Machine:
     """The machine that the options describe."""
     from flipside_qemu import kvm
     from flipside_qemu.machine import Machine
@@ -129,6 +151,7 @@ def flipside_machine(pytestconfig: pytest.Config, flipside_bench: Bench) -> Mach
         disk=disk,
         variables=pytestconfig.getoption("--flipside-variables")
         or flipside_bench.emulator.variables,
+        hardware=flipside_board.hardware,
         memory=pytestconfig.getoption("--flipside-memory"),
     )
     if pytestconfig.getoption("--flipside-kvm"):

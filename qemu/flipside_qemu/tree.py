@@ -50,7 +50,7 @@ def extract(archive: Path, place: Path, wanted: Callable[[str], bool]) -> None:
     with tarfile.open(archive) as tar:
         for member in tar:
             leads_out = member.issym() and member.linkname.startswith("/")
-            if wanted(_name(member)) and not member.isdev() and not leads_out:
+            if wanted(name_of(member)) and not member.isdev() and not leads_out:
                 _take(tar, member, place)
 
 
@@ -69,7 +69,7 @@ def overlay(archive: Path, layer: Layer, target: Path) -> None:
         tarfile.open(archive) as base,
         tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as out,
     ):
-        kept = {_name(member): member for member in base if _name(member) not in layer}
+        kept = {name_of(member): member for member in base if name_of(member) not in layer}
         _write(out, kept, layer, base)
 
 
@@ -100,7 +100,7 @@ def _take(tar: tarfile.TarFile, member: tarfile.TarInfo, place: Path) -> None:
 
     By hand: tarfile's filters are missing in Debian 12's Python, and without one it warns.
     """
-    path = place / _name(member)
+    path = place / name_of(member)
     path.parent.mkdir(parents=True, exist_ok=True)
     if member.isdir():
         path.mkdir(exist_ok=True)
@@ -130,7 +130,8 @@ def _write(
             _add(out, name, layer.get(name, Directory()))
 
 
-def _name(member: tarfile.TarInfo) -> str:
+def name_of(member: tarfile.TarInfo) -> str:
+    """Path of a member without a leading slash."""
     return member.name.removeprefix("./").strip("/").removeprefix(".")
 
 
@@ -141,7 +142,7 @@ def _parents(names: Mapping[str, object]) -> set[str]:
 
 def _copy(base: tarfile.TarFile, member: tarfile.TarInfo, out: tarfile.TarFile) -> None:
     content = base.extractfile(member) if member.isreg() else None
-    member.name = _name(member)
+    member.name = name_of(member)
     if member.islnk():
         member.linkname = member.linkname.removeprefix("./")
     out.addfile(member, content)

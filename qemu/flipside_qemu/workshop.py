@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flipside_qemu import disk, faults, image, rootfs
+from flipside_qemu.board import QEMU_X86_64, Board
 from flipside_qemu.cache import key_of
 from flipside_qemu.disk import Disk
 from flipside_qemu.errors import HostError
@@ -26,7 +27,6 @@ NAME = "flipside-demo"
 """Name of the distribution set that is shipped."""
 TARGET = "unit-1"
 """Controller id of the device."""
-COMPATIBLE = "flipside-qemu-x86_64"
 _POLICY = """\
 # The policy of the demonstration device. Its server and its name are in /data/flipside/device.toml.
 [health]
@@ -72,6 +72,11 @@ class Workshop:
     files: Layer = field(default_factory=dict)
     """Laid into every image: configuration."""
 
+    @property
+    def board(self) -> Board:
+        """What the devices are."""
+        return self.rootfs.board
+
     def keyring(self) -> bytes:
         """The certificates that devices trust."""
         return (self.keys() / "keyring.pem").read_bytes()
@@ -79,7 +84,7 @@ class Workshop:
     def disk(self, version: str, directory: Path, provision: Mapping[str, bytes]) -> Disk:
         """A new device's disk that runs a good version from slot A."""
         slot = self._image(version, {})
-        return disk.build(self.bench, slot, directory, provision=provision)
+        return disk.build(self.bench, slot, directory, provision=provision, board=self.board)
 
     def bundle(self, chapter: Chapter) -> ShippedBundle:
         """The bundle of a chapter, with its flaw."""
@@ -114,15 +119,20 @@ class Workshop:
         return self.bench.cache.entry(f"keys-{owner}", "1", 1, make) / "keys"
 
     def _pack(self, content: Path, version: str, keys: Path, place: Path) -> None:
-        output = place / "bundle.raucb"
+        output, compatible = place / "bundle.raucb", self.board.compatible
         command = [*_COMMAND, "bundle", str(content), "--keys", str(keys), "--output", str(output)]
-        facts = _run([*command, "--compatible", COMPATIBLE, "--version", version, "--json"])
+        facts = _run([*command, "--compatible", compatible, "--version", version, "--json"])
         (place / "facts.json").write_text(facts)
 
 
-def equip(bench: Workbench, suite: str = "trixie", files: Layer = SHOWN) -> Workshop:
-    """A workshop for devices of a Debian suite."""
-    return Workshop(bench, rootfs.build(bench.cache, suite), files)
+def equip(
+    bench: Workbench,
+    suite: str = "trixie",
+    files: Layer = SHOWN,
+    board: Board = QEMU_X86_64,
+) -> Workshop:
+    """A workshop for devices of one kind with a Debian suite."""
+    return Workshop(bench, rootfs.build(bench.cache, suite, board), files)
 
 
 def flaw_layer(flaw: Flaw) -> Layer:

@@ -35,6 +35,19 @@ def test_another_vendor_is_named_in_the_error(machine: Path) -> None:
         board.detect(machine)
 
 
+def test_an_arm64_machine_of_qemu_is_detected_by_its_device_tree(tmp_path: Path) -> None:
+    write(tmp_path, "sys/firmware/devicetree/base/compatible", "linux,dummy-virt\0")
+    write(tmp_path, "sys/firmware/devicetree/base/serial-number", "unit-7\0")
+    assert board.detect(tmp_path) == board.Board("qemu-arm64", "unit-7")
+    assert board.identity(tmp_path) == "unit-7"
+
+
+def test_a_device_tree_of_another_board_is_named_in_the_error(tmp_path: Path) -> None:
+    write(tmp_path, "sys/firmware/devicetree/base/compatible", "acme,toaster\0acme,oven\0")
+    with pytest.raises(UnknownBoard, match="acme,toaster, expected a supported board"):
+        board.detect(tmp_path)
+
+
 def test_boot_tells_slot_other_and_trial(machine: Path) -> None:
     assert board.boot(machine) == board.Boot("B", "A", "1b4e28ba", trial=True)
 

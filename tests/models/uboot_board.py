@@ -10,25 +10,18 @@ import pexpect
 
 from flipside_bootctl import uboot_env
 from flipside_bootctl.uboot_env import Copy
-from flipside_qemu import guest, toolbox
-from flipside_qemu.cache import Cache
+from flipside_qemu import guest, uboot_partition
+from flipside_qemu.hardware import VIRT
 from flipside_qemu.toolbox import Toolbox
 from flipside_qemu.workbench import Workbench
 
 SCRIPT = guest.REPOSITORY / "bootctl/uboot/boot.cmd"
-ENV_SIZE = 0x4000
+ENV_SIZE = uboot_partition.ENVIRONMENT_SIZE
 PATIENCE = 120
 """Seconds from power-on to the script's end, on a busy host."""
 _SECTOR, _START, _FAT = 512, 2048, 40960
 _PARTITIONS = f"label: gpt\nstart={_START},size={_FAT},bootable\nsize=1M\nsize=1M\n"
-_FIRMWARE = "usr/lib/u-boot/qemu_arm64/u-boot.bin"
 _GIVEN_UP = "flipside: neither slot has a kernel"
-
-
-def tools(cache: Cache) -> Toolbox:
-    """QEMU for arm64, Debian's U-Boot for it, and mkimage."""
-    packages = ("qemu-system-arm", "u-boot-qemu", "u-boot-tools")
-    return toolbox.fetch(cache, "toolbox-arm64", toolbox.SUITE, packages)
 
 
 @dataclass(frozen=True)
@@ -66,9 +59,9 @@ class Board:
         drive = f"file={self._disk},format=raw,if=none,id=disk"
         machine = ("-M", "virt", "-cpu", "cortex-a53", "-m", "512", "-nodefaults", "-nographic")
         command, *words = self.arm.argv(
-            "qemu-system-aarch64",
+            VIRT.program,
             *(*machine, "-serial", "stdio", "-L", self.arm.path("usr/share/qemu")),
-            *("-bios", self.arm.path(_FIRMWARE)),
+            *("-bios", self.arm.path(VIRT.firmware)),
             *("-drive", drive, "-device", "nvme,drive=disk,serial=board"),
         )
         board = pexpect.spawn(command, words, timeout=PATIENCE, encoding="utf-8")

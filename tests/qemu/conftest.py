@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flipside_qemu import device, emulator, kvm, workbench, workshop
+from flipside_qemu import device, kvm, workbench
+from flipside_qemu.board import QEMU_X86_64
 from flipside_qemu.device import Device
 from flipside_qemu.emulator import Emulator
 from flipside_qemu.machine import Machine
@@ -18,9 +19,39 @@ from flipside_qemu.workbench import Workbench
 from flipside_qemu.workshop import TARGET, Workshop
 from models.flight import Flight
 from models.hangar import Hangar
+from models.kits import KITS, Kit
 
 UUID = "f11b51de-0000-4000-8000-00000000d0d0"
 NewDevice = Callable[..., Device]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of the tests that boot a device, leave those that are for the chosen kind of device.
+
+    ``boards("qemu-x86_64", "qemu-arm64")`` marks what several kinds can do; without that mark a
+    test is for the first one alone.
+    """
+    chosen = config.getoption("--flipside-board")
+    unfit = [item for item in items if _boots_a_device(item) and chosen not in _boards_of(item)]
+    config.hook.pytest_deselected(items=unfit)
+    items[:] = [item for item in items if item not in unfit]
+
+
+def _boots_a_device(item: pytest.Item) -> bool:
+    return item.path.parent == Path(__file__).parent and any(
+        item.get_closest_marker(name) for name in ("qemu", "slow")
+    )
+
+
+def _boards_of(item: pytest.Item) -> tuple[str, ...]:
+    mark = item.get_closest_marker("boards")
+    return mark.args if mark else (QEMU_X86_64.name,)
+
+
+@pytest.fixture(scope="session")
+def kit(pytestconfig: pytest.Config) -> Kit:
+    """The kind of device, chosen with --flipside-board."""
+    return KITS[pytestconfig.getoption("--flipside-board")]
 
 
 @pytest.fixture(scope="session")
@@ -30,15 +61,15 @@ def bench() -> Workbench:
 
 
 @pytest.fixture(scope="session")
-def qemu(bench: Workbench) -> Emulator:
+def qemu(bench: Workbench, kit: Kit) -> Emulator:
     """A QEMU that can be trusted."""
-    return emulator.find(bench.cache)
+    return kit.emulator(bench)
 
 
 @pytest.fixture(scope="session")
-def shop(bench: Workbench) -> Workshop:
+def shop(bench: Workbench, kit: Kit) -> Workshop:
     """Images, keys and bundles of the ordinary device."""
-    return workshop.equip(bench)
+    return kit.workshop(bench)
 
 
 @pytest.fixture
@@ -50,7 +81,8 @@ def new_device(
 
         def make(given: dict[str, bytes] | None = None, shop: Workshop = shop) -> Device:
             disk = shop.disk("1", tmp_path / "disk", given or {})
-            machine = Machine(disk.image, disk.variables, uuid=UUID, serial=TARGET)
+            hardware = shop.board.hardware
+            machine = Machine(disk.image, disk.variables, hardware, uuid=UUID, serial=TARGET)
             machine = kvm.accelerated(machine, qemu, bench.cache)
             return devices.enter_context(device.fresh(machine, qemu, tmp_path / "device"))
 
@@ -94,7 +126,8 @@ def _hangar(
         server = UpdateServer(place / "server", free_port())
         server.start()
         disk = shop.disk("1", place / "disk", provision(server))
-        machine = Machine(disk.image, disk.variables, uuid=UUID, serial=TARGET)
+        hardware = shop.board.hardware
+        machine = Machine(disk.image, disk.variables, hardware, uuid=UUID, serial=TARGET)
         machine = kvm.accelerated(machine, qemu, bench.cache)
         with device.fresh(machine, qemu, place / "device") as unit:
             yield Flight(shop, server, unit)

@@ -12,13 +12,17 @@ from pathlib import Path
 import pytest
 
 from flipside_qemu.disk import PARTITIONS
-from flipside_qemu.workshop import COMPATIBLE, NAME, TARGET
+from flipside_qemu.workshop import NAME, TARGET
 from flipside_release.keydir import AUTHORITY, KeyDirectory
 from models.bad_bundles import BadBundle, BadBundles
 from models.flight import Flight
 from models.hangar import Hangar
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
+pytestmark = [
+    pytest.mark.boards("qemu-x86_64", "qemu-arm64", "qemu-arm64-redundant"),
+    pytest.mark.slow,
+    pytest.mark.timeout(5400),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,8 @@ def bad(flight: Flight, tmp_path_factory: pytest.TempPathFactory) -> BadBundles:
     owner = KeyDirectory(flight.shop.keys()).load(AUTHORITY, None)
     (slot_size,) = (partition.size for partition in PARTITIONS if partition.name == "root-b")
     whole = flight.shop.ship("2", {}).path
-    return BadBundles(tmp_path_factory.mktemp("bad"), owner, COMPATIBLE, slot_size, whole)
+    compatible = flight.shop.board.compatible
+    return BadBundles(tmp_path_factory.mktemp("bad"), owner, compatible, slot_size, whole)
 
 
 @pytest.mark.parametrize("case", REFUSED_BEFORE_A_WRITE, ids=lambda case: case.make.__name__)
@@ -79,7 +84,9 @@ def test_a_payload_that_is_not_what_was_signed_is_found_while_it_is_copied_and_n
     flight: Flight, bad: BadBundles
 ) -> None:
     flight.refused(shipped(flight, bad.flipped_payload()), "the payload is not what was signed")
+    flight.device.reboot()
     assert flight.device.booted_slot() == "A"
+    assert flight.is_confirmed("A")
     assert not flight.is_confirmed("B")
     state = flight.device.shell.check("rauc status --detailed --output-format=shell")
     assert "RAUC_BOOT_PRIMARY='rootfs.0'" in state

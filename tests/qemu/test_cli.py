@@ -24,9 +24,11 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
-def use_qemu(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
-    found = Emulator((program,), qemu_program.IMG, Path("/t/CODE.fd"), Path("/t/VARS.fd"))
-    monkeypatch.setattr(emulator, "find", lambda _: found)
+def use_qemu(
+    monkeypatch: pytest.MonkeyPatch, program: str, variables: Path | None = Path("/t/VARS.fd")
+) -> None:
+    found = Emulator((program,), qemu_program.IMG, Path("/t/CODE.fd"), variables)
+    monkeypatch.setattr(emulator, "find", lambda *_: found)
 
 
 def files(said: str) -> dict[str, str]:
@@ -60,6 +62,25 @@ def test_run_never_writes_to_the_template_of_the_variables(
     assert capfd.readouterr().err == (
         f"flipside-qemu: {disk}/variables.fd does not exist,"
         " expected it beside a disk to be written; name --variables\n"
+    )
+
+
+def test_run_gives_a_machine_without_variables_none(
+    disk: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    use_qemu(monkeypatch, "echo", variables=None)
+    assert cli.main(["run", str(disk), "--write", "--board", "qemu-arm64"]) == 0
+    said = capfd.readouterr().out
+    assert files(said) == {"disk": str(disk / "disk.raw")}
+    assert "-machine virt -accel" in said
+
+
+def test_an_unknown_board_is_told_with_those_that_there_are(
+    disk: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["run", str(disk), "--board", "toaster"]) == 2
+    assert capfd.readouterr().err.startswith(
+        "flipside-qemu: there is no board toaster, expected one of qemu-x86_64, qemu-arm64"
     )
 
 

@@ -36,7 +36,8 @@ def _elsewhere(bench: Workbench, directory: Path) -> Workbench:
     return Workbench(Cache(directory, print), bench.toolbox)
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path | None) -> str:
+    assert path is not None
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

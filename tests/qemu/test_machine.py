@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from flipside_qemu.emulator import Emulator
+from flipside_qemu.hardware import VIRT
 from flipside_qemu.machine import Accel, Forward, Machine, argv
 
 EMULATOR = Emulator(
@@ -52,6 +53,19 @@ def test_the_whole_line() -> None:
         *("-device", "virtio-rng-pci"),
         *("-device", "i6300esb", "-action", "watchdog=reset"),
     ]
+
+
+def test_the_line_of_an_arm64_machine_with_uboot() -> None:
+    uboot = Emulator(("/t/qemu-system-aarch64",), ("/t/qemu-img",), Path("/t/u-boot.bin"), None)
+    machine = Machine(Path("/d/disk.qcow2"), None, VIRT, uuid="12-34")
+    line = argv(machine, uboot, console=5)
+    assert options(line, "-machine") + options(line, "-bios") == ["virt", "/t/u-boot.bin"]
+    assert list(nodes(line)) == ["disk"]
+    assert options(line, "-device")[0] == "virtio-blk-device,id=hd,drive=disk,bootindex=1"
+    # Its firmware tells the kernel nothing of the uuid, so systemd is told by QEMU.
+    credential = "name=opt/io.systemd.credentials/system.machine_id,string=1234"
+    assert options(line, "-fw_cfg") == [credential]
+    assert "watchdog=reset" not in line
 
 
 def test_the_same_machine_makes_the_same_line() -> None:

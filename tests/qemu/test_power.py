@@ -10,23 +10,24 @@ import json
 
 import pytest
 
+from flipside_qemu.board import Board
 from flipside_qemu.device import Device
-from flipside_qemu.image import ARGUMENTS
-from flipside_qemu.tree import File, Layer
+from flipside_qemu.image import arguments
+from flipside_qemu.tree import Layer
 from models.belief import believes
 from models.flight import LANDED, Flight
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
+pytestmark = [
+    pytest.mark.boards("qemu-x86_64", "qemu-arm64", "qemu-arm64-redundant"),
+    pytest.mark.slow,
+    pytest.mark.timeout(5400),
+]
 
 TRIAL = r"^flipside: slot B flipside\.trial=1"
 CHECKED = r"verifying: \S+ in slot B"
 CONFIRMED_BOOTS = 9
 """N: boots of a confirmed slot that may end before anybody confirms it again."""
 
-TALKATIVE: Layer = {
-    "boot/arguments.cfg": File(f'set arguments="{" ".join(ARGUMENTS)} loglevel=6"\n'.encode())
-}
-"""A kernel that says who it is as soon as it has a console."""
 
 HELD_BOOTCTL = """\
 #!/bin/sh
@@ -51,7 +52,7 @@ exec sleep infinity
 )
 def test_an_update_lands_although_the_power_fails(ready_flight: Flight, moment: str) -> None:
     device = ready_flight.device
-    action = ready_flight.ship(ready_flight.next_version(), TALKATIVE)
+    action = ready_flight.ship(ready_flight.next_version(), talkative(ready_flight.shop.board))
     device.shell.wait_for(moment, within=LANDED)
     device.power_cut()
     device.power_on()
@@ -138,6 +139,11 @@ def test_a_confirmed_slot_is_left_after_nine_interrupted_boots_and_not_before(
     believes(ready_flight.server, slot="A", version="1")
     ready_flight.good_update()
     assert device.booted_slot() == "B"
+
+
+def talkative(board: Board) -> Layer:
+    """A kernel that says who it is as soon as it has a console."""
+    return board.told(*arguments(board), "loglevel=6")
 
 
 def interrupted_boot(device: Device) -> str:

@@ -9,8 +9,8 @@ import pytest
 from flipside_bootctl import boot_order, uboot_env
 from flipside_bootctl.state import BAD, BootState, Slot
 from flipside_bootctl.uboot_env import Copy
+from flipside_qemu.hardware import VIRT
 from flipside_qemu.workbench import Workbench
-from models import uboot_board
 from models.uboot_board import ENV_SIZE, Board
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -29,7 +29,7 @@ STATES = {
 
 @pytest.fixture
 def board(bench: Workbench, tmp_path: Path) -> Board:
-    return Board(bench, uboot_board.tools(bench.cache), tmp_path)
+    return Board(bench, VIRT.toolbox(bench.cache), tmp_path)
 
 
 @pytest.mark.parametrize("state", STATES.values(), ids=STATES)

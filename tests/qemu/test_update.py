@@ -9,7 +9,13 @@ import pytest
 from flipside_qemu.story import Flaw
 from models.flight import Flight
 
-pytestmark = [pytest.mark.qemu, pytest.mark.timeout(3600)]
+pytestmark = [
+    pytest.mark.boards(
+        "qemu-x86_64", "qemu-arm64", "qemu-arm64-redundant", "qemu-x86_64-systemd-boot"
+    ),
+    pytest.mark.qemu,
+    pytest.mark.timeout(3600),
+]
 
 ASK_RAUC = (
     "busctl call de.pengutronix.rauc / de.pengutronix.rauc.Installer Mark ss good booted 2>&1"
