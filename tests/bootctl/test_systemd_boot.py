@@ -140,6 +140,7 @@ def test_the_rescue_entry_leaves_a_slot_that_is_to_be_overwritten(device: EspDev
     device.scheme.mark_good("B")
     assert "flipside-0-b.conf" in device.entries()
     device.scheme.mark_bad("B")
+    assert device.scheme.read().slots == {"A": CONFIRMED, "B": BAD}
     assert device.entries() == ["flipside-0-a.conf", "flipside-2-a+9.conf", "flipside-3-b+0.conf"]
 
 

@@ -1,9 +1,9 @@
 """A FAT partition that remembers what was asked of it, and what a power cut could leave.
 
-Names, lengths and first clusters stand in directories; the content stands elsewhere. Only a flush
-of a file or of a directory makes sure of what belongs to it: of the rest each piece may be on the
-disk or not, in any combination. A cluster that is given back is the next one to be given out, and
-holds what it held until something is written to it.
+Names, lengths and first clusters stand in directories; the content stands elsewhere. A flush of a
+file makes sure of its content, a flush of a directory of all names in it; of the rest each piece
+may be on the disk or not, in any combination. A cluster that is given back is the next one to be
+given out, and holds what it held until something is written to it.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class Vfat:
         safe = set()
         for number, one in enumerate(self.asked):
             if isinstance(one, Piece):
-                of_file = name in one.names or (wanted and one.cluster == wanted)
+                of_file = wanted and one.cluster == wanted
                 if of_file or name in one.directories():
                     safe.add(number)
         self.asked.append(safe)
