@@ -47,20 +47,18 @@ class Lite(Started):
         with occupied(self._folder / "data", create=True) as premises:
             assert premises is not None
             store, names = premises.store, plan.names()
-            store.save(
-                *(
-                    Target(
-                        id=store.new_id(Target),
-                        controller_id=name,
-                        token=proof(f"token-of-{name}"),
-                        attributes={"board": "bench"},
-                        wants_attributes=False,
-                    )
-                    for name in names
-                )
-            )
+            # One line of the log for each, as devices come, and one flush for all.
+            with store.exclusive():
+                for name in names:
+                    store.save(_target(store.new_id(Target), name))
             for version, size, devices in releases(plan):
                 order = AddArtifact("fw.raucb", "os", version, size, {})
                 premises.control.carry_out(order, io.BytesIO(bytes(size)))
                 for device in devices:
                     premises.control.carry_out(Assign(device, f"os:{version}"))
+
+
+def _target(key: int, name: str) -> Target:
+    attributes = {"board": "bench"}
+    token = proof(f"token-of-{name}")
+    return Target(key, name, token, attributes=attributes, wants_attributes=False)

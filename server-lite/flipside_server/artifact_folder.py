@@ -56,10 +56,14 @@ class Download:
         return self._file
 
     def __next__(self) -> bytes:
-        span = self._span
-        if not span.length:
+        if not self._span.length:
             raise StopIteration
-        block = _read(self._file, Span(span.start, min(span.start + _CHUNK, span.stop)))
+        return self.read(_CHUNK)
+
+    def read(self, size: int) -> bytes:
+        """The next so many bytes. Bottle hands a body with this on as it is, if it may."""
+        span = self._span
+        block = _read(self._file, Span(span.start, min(span.start + size, span.stop)))
         self._span = Span(span.start + len(block), span.stop)
         return block
 

@@ -229,7 +229,14 @@ def _environ(scheme: str) -> dict[str, Any]:
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
         "wsgi.input_terminated": True,
+        "wsgi.file_wrapper": _as_it_is,
     }
+
+
+def _as_it_is(body: Any, _: int = 0) -> Any:
+    # PEP 3333, "Optional Platform-Specific File Handling": else the application would read the
+    # beginning of a file itself, and the kernel could no longer copy it.
+    return body
 
 
 def _most() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import logging
+import os
 import shutil
 import socket
 import ssl
@@ -186,6 +187,29 @@ def test_certificates_that_cannot_be_used(tmp_path: Path) -> None:
             tls(TlsFiles(*bad))
     with pytest.raises(OperatorError, match="the TLS key is encrypted"):
         tls(TlsFiles(cert, locked))
+
+
+@pytest.mark.parametrize("wanted", [slice(0, None), slice(7, None)])
+def test_a_download_is_copied_by_the_kernel(
+    house: House, device: Device, monkeypatch: pytest.MonkeyPatch, wanted: slice
+) -> None:
+    content = bytes(range(256)) * 20_000
+    house.assign(device.name, house.release("1.0", content))
+    copied, sendfile = [], os.sendfile
+
+    def counted(*arguments: int) -> int:
+        copied.append(sendfile(*arguments))
+        return copied[-1]
+
+    monkeypatch.setattr(os, "sendfile", counted)
+    with served(house.app) as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        path = f"/DEFAULT/controller/v1/{device.name}/softwaremodules/1/artifacts/fw.raucb"
+        headers = {"Authorization": f"TargetToken {device.token}"}
+        connection.request("GET", path, headers={**headers, "Range": f"bytes={wanted.start}-"})
+        assert connection.getresponse().read() == content[wanted]
+        connection.close()
+    assert sum(copied) == len(content[wanted])
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is the other party here")
