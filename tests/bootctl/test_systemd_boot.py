@@ -16,6 +16,8 @@ from flipside_bootctl.errors import (
 from flipside_bootctl.state import BAD, Slot
 from models.esp_device import EspDevice, kernel
 
+pytestmark = pytest.mark.usefixtures("nobody_pulls_the_plug")
+
 CONFIRMED = Slot(9, confirmed=True)
 
 

@@ -19,6 +19,8 @@ from models.esp_device import EspDevice, kernel
 from models.systemd_boot import Tree
 from models.vfat import Died, Vfat, contents, lay_out
 
+pytestmark = pytest.mark.usefixtures("nobody_pulls_the_plug")
+
 Verb = Callable[[EspDevice], None]
 Meaning = tuple[str, dict[str, tuple[int, bool]]]
 

@@ -16,6 +16,8 @@ from models.esp_device import ROOM, EspDevice
 from models.systemd_boot import ENTRIES
 from models.vfat import Vfat, contents, lay_out
 
+pytestmark = pytest.mark.usefixtures("nobody_pulls_the_plug")
+
 Harm = Callable[[EspDevice], None]
 TEMPLATE = (ROOM / "entry.conf").read_text()
 A, B, RESCUE = "flipside-2-a+9.conf", "flipside-3-b+8-1.conf", "flipside-0-b.conf"
@@ -33,8 +35,11 @@ def device(tmp_path: Path) -> EspDevice:
     return device
 
 
-def emptied(file: str) -> Harm:
-    return lambda device: device.entry(file).write_bytes(b"") and None
+def holding(file: str, content: bytes) -> Harm:
+    def harm(device: EspDevice) -> None:
+        device.entry(file).write_bytes(content)
+
+    return harm
 
 
 def cut_short(file: str, end: int) -> Harm:
@@ -45,15 +50,13 @@ def cut_short(file: str, end: int) -> Harm:
     return harm
 
 
-def rubbish(file: str) -> Harm:
-    return lambda device: device.entry(file).write_bytes(bytes(range(256)) * 2) and None
-
-
 def taken_over(file: str, other: str) -> Harm:
     """One entry shows the content of another."""
-    return lambda device: (
-        device.entry(file).write_bytes(device.entry(other).read_bytes()) and None
-    )
+
+    def harm(device: EspDevice) -> None:
+        device.entry(file).write_bytes(device.entry(other).read_bytes())
+
+    return harm
 
 
 def gone(path: str) -> Harm:
@@ -61,11 +64,11 @@ def gone(path: str) -> Harm:
 
 
 CORPUS: list[tuple[str, Harm, str, str]] = [
-    ("B empty", emptied(B), f"{B}: its end is missing", "A"),
-    ("A empty", emptied(A), f"{A}: its end is missing", "B"),
-    ("rescue empty", emptied(RESCUE), f"{RESCUE}: its end is missing", "B"),
+    ("B empty", holding(B, b""), f"{B}: its end is missing", "A"),
+    ("A empty", holding(A, b""), f"{A}: its end is missing", "B"),
+    ("rescue empty", holding(RESCUE, b""), f"{RESCUE}: its end is missing", "B"),
     ("B cut short", cut_short(B, 80), f"{B}: its end is missing", "A"),
-    ("B rubbish", rubbish(B), f"{B}: its end is missing", "A"),
+    ("B rubbish", holding(B, bytes(range(256))), f"{B}: its end is missing", "A"),
     ("A shows B", taken_over(A, B), f"{A}: linux is '/flipside/b/vmlinuz'", "B"),
     ("rescue shows A", taken_over(RESCUE, A), f"{RESCUE}: linux is '/flipside/a/vmlinuz'", "B"),
     ("kernel of B gone", gone("flipside/b/vmlinuz"), "flipside/b/vmlinuz is not there", "A"),
