@@ -51,35 +51,44 @@ dpkg-source --before-build .
 make -s qemu_arm64_defconfig
 scripts/kconfig/merge_config.sh -m .config /tmp/redundant.config
 make -s olddefconfig
-make -s -j2 CROSS_COMPILE=aarch64-linux-gnu- u-boot.bin
-cp u-boot.bin /
+make -s -j2 CROSS_COMPILE=aarch64-linux-gnu- {files}
+cp {files} /
 """
+PROGRAM, DEFAULTS = "u-boot.bin", "u-boot-initial-env"
+"""U-Boot, and the variables that are built into it, as text."""
 
 
 def firmware(bench: Workbench) -> Path:
-    """This U-Boot, from the cache or freshly built: two minutes of a processor."""
-    config = guest.text(CONFIG)
-    key = key_of(toolbox.SUITE, _FETCH, _BUILD, config, *PACKAGES)
+    """This U-Boot."""
+    return _built(bench) / PROGRAM
+
+
+def _built(bench: Workbench) -> Path:
+    """From the cache or freshly built: two minutes of a processor."""
+    config, build = guest.text(CONFIG), _BUILD.format(files=f"{PROGRAM} {DEFAULTS}")
+    key = key_of(toolbox.SUITE, _FETCH, build, config, *PACKAGES)
 
     def make(place: Path) -> None:
         root = place / "root.tar"
         hook = (
             f"{_FETCH}printf %s {shlex.quote(config)} > redundant.config\n"
-            f'chroot "$1" sh -c {shlex.quote(_BUILD)}'
+            f'chroot "$1" sh -c {shlex.quote(build)}'
         )
         options = ["--variant=minbase", "--mode=auto", f"--customize-hook={hook}"]
         debian.bootstrap(
             root, toolbox.SUITE, PACKAGES, options=options, say=bench.say, sources=True
         )
-        tree.extract(root, place, lambda name: name == "u-boot.bin")
+        tree.extract(root, place, lambda name: name in (PROGRAM, DEFAULTS))
         root.unlink()
 
-    return bench.cache.entry("uboot-redundant", key, 2, make) / "u-boot.bin"
+    return bench.cache.entry("uboot-redundant", key, 2, make)
 
 
 def partition(bench: Workbench, slot: Path) -> Path:
     """Its first partition: the boot script, and the two copies of the environment."""
-    tools, state = VIRT.toolbox(bench.cache), guest.text(SOURCES / "first.env")
+    tools = VIRT.toolbox(bench.cache)
+    # The stored environment is taken in place of the built-in one, so it has to hold that, too.
+    state = (_built(bench) / DEFAULTS).read_text() + guest.text(SOURCES / "first.env")
     usual = UBOOT.partition(bench, slot)
     key = key_of(recipe(__file__, filesystem.__file__), usual.parent.name, state)
 

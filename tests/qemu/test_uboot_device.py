@@ -60,7 +60,7 @@ def test_fw_setenv_and_flipside_bootctl_read_and_keep_what_the_other_one_wrote(
     names = ("BOOT_ORDER", "BOOT_B_LEFT", "BOOT_B_CONFIRMED", "greeting")
     assert [variable(device, name) for name in names] == ["B A", "3", "0", "hello world"]
 
-    shell.put("/run/script", "BOOT_ORDER A B\nBOOT_B_LEFT 2\n")
+    shell.put("/run/script", "BOOT_ORDER=A B\nBOOT_B_LEFT=2\n")
     shell.check("fw_setenv -s /run/script")
     state = status(device)
     assert (state["next"], state["damage"]) == ("A", "")
@@ -91,7 +91,7 @@ def test_both_may_write_at_the_same_time(device: Device) -> None:
 @pytest.mark.boards(REDUNDANT)
 def test_uboots_own_counter_goes_on_beside_ours(device: Device) -> None:
     shell = device.shell
-    lines = f"bootlimit 2\nupgrade_available 1\nbootcount 0\naltbootcmd {ALTERNATIVE}\n"
+    lines = f"bootlimit=2\nupgrade_available=1\nbootcount=0\naltbootcmd={ALTERNATIVE}\n"
     shell.put("/run/script", lines)
     shell.check("fw_setenv -s /run/script")
     for _ in range(2):
