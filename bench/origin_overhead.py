@@ -53,9 +53,18 @@ def main(rounds: int) -> None:
 
 
 def _round(unit: Device) -> dict[str, dict[str, float]]:
-    return {
-        way: json.loads(unit.shell.check(f"python3 -I /tmp/install.py {way}", 1200)) for way in WAYS
-    }
+    return {way: _once(unit, f"python3 -I /tmp/install.py {way}") for way in WAYS}
+
+
+def _once(unit: Device, command: str) -> dict[str, float]:
+    """One installation that succeeds.
+
+    On this kernel dm-verity now and then finds the block device of a new bundle too small (E2BIG),
+    before anything is read of it. The agent installs again then, and so does this.
+    """
+    said = unit.shell.check(f"{command} || {command} || {command}", 1200)
+    cost: dict[str, float] = json.loads(said.splitlines()[-1])
+    return cost
 
 
 def _print(results: list[dict[str, dict[str, float]]]) -> None:
