@@ -37,8 +37,13 @@ class Goosebit(Started):
             quiet += ["--ssl-certfile", str(certificate), "--ssl-keyfile", str(certificate)]
         command = [str(python), *serve, *quiet]
         super().__init__(folder, port, command, environment, tls=certificate is not None)
-        filling = [str(python), "-c", _FILL_GOOSEBIT, json.dumps(_filling(plan, folder))]
-        subprocess.run(filling, cwd=folder, check=True, env={**os.environ, **environment})
+        subprocess.run(
+            [str(python), "-c", _FILL_GOOSEBIT],
+            input=json.dumps(_filling(plan, folder)).encode(),
+            cwd=folder,
+            check=True,
+            env={**os.environ, **environment},
+        )
 
     def authorization(self, device: str) -> str:
         """None: it lets everybody in unless told otherwise, which is its cheapest way."""
@@ -82,7 +87,7 @@ async def fill(plan):
     ], batch_size=500)
     await Tortoise.close_connections()
 
-asyncio.run(fill(json.loads(sys.argv[1])))
+asyncio.run(fill(json.load(sys.stdin)))
 """
 """Run by goosebit's own interpreter: its models are the one description of its database."""
 
