@@ -136,6 +136,8 @@ def test_a_wrong_token_gets_nothing(site: Site, updater: Updater, offered: int) 
     done = updater.once()
     assert done.code == 1
     assert "Check if auth_token is correct?" in done.said
+    # The wire remembers what it answered a moment after the client has heard it.
+    site.until_answered(DEVICE)
     assert [status for _, status in site.wire.answered] == [401]
     assert site.target()["last_seen"] is None
     assert site.state(offered) == "open"

@@ -115,11 +115,13 @@ def test_a_broken_download_goes_on_where_it_broke(
     site: Site, suricatta: Suricatta, offered: int
 ) -> None:
     site.spoil(f"GET {DEVICE}/softwaremodules", Mood.HALF, Mood.HALF)
-    with suricatta.running():
+    with suricatta.running() as client:
         site.until_answered(FEEDBACK, WRITTEN)
     assert suricatta.slot == IMAGE
     asked = site.wire.asked(f"{DEVICE}/softwaremodules/1{DOWNLOAD}")
-    assert any(seen.headers.get("range", "").startswith("bytes=") for seen in asked)
+    resumed = any(seen.headers.get("range", "").startswith("bytes=") for seen in asked)
+    # Of a broken pipe an older one may have died instead, and begun the download anew.
+    assert resumed or (suricatta.edition.frail and client.said.count("SWUpdate v") > 1)
     assert site.state(offered) == "open"
 
 
