@@ -72,8 +72,6 @@ def test_we_read_what_efibootmgr_writes(firmware: Firmware, scheme: EfiNative) -
     assert scheme.read().slot("B") == BAD
     run(firmware, "efibootmgr", "--bootorder", "2,1,2B")
     assert scheme.read().order() == ("B", "A")
-    run(firmware, "efibootmgr", "--inactive", "--bootnum", "2")
-    assert scheme.read().slot("B") == BAD
 
 
 def test_what_either_writes_is_the_same(firmware: Firmware, scheme: EfiNative) -> None:
@@ -84,11 +82,17 @@ def test_what_either_writes_is_the_same(firmware: Firmware, scheme: EfiNative) -
     assert firmware.file("BootNext").read_bytes() == theirs
 
 
-def test_an_entry_that_efibootmgr_changed_differs_in_that(firmware: Firmware) -> None:
+def test_an_entry_that_efibootmgr_changed_differs_in_that(
+    firmware: Firmware, scheme: EfiNative
+) -> None:
+    if "version 18" in run(firmware, "efibootmgr", "--version"):
+        pytest.skip("efibootmgr 18 does not find the entry that it is to make inactive")
+    run(firmware, "efibootmgr", "--bootorder", "2,1,2B")
     before = efi_load_option.decode(firmware.get("Boot0002") or b"")
     run(firmware, "efibootmgr", "--inactive", "--bootnum", "2")
     after = efi_load_option.decode(firmware.get("Boot0002") or b"")
     assert after == before._replace(attributes=before.attributes & ~ACTIVE)
+    assert scheme.read().slot("B") == BAD
 
 
 def test_efivar_and_we_copy_an_entry_from_each_other(firmware: Firmware, tmp_path: Path) -> None:
@@ -100,6 +104,7 @@ def test_efivar_and_we_copy_an_entry_from_each_other(firmware: Firmware, tmp_pat
     assert bytes.fromhex("".join(word for row in rows for word in row)) == block
     given = tmp_path / "given"
     given.write_bytes(block)
-    words = ("--write", "--name", f"{GLOBAL}-Boot0004", "--fromfile", str(given))
+    # Called --fromfile up to efivar 37, --datafile from 38 on.
+    words = ("--write", "--name", f"{GLOBAL}-Boot0004", "-f", str(given))
     run(firmware, "efivar", *words)
     assert EfiVars(tmp_path).read("Boot0004") == block
