@@ -94,9 +94,10 @@ def quick(disk: RecordedDisk, chances: int, every: int) -> Iterator[tuple[list[s
 def test_no_cut_loses_what_was_acknowledged(
     data: Path, tmp_path: Path, busy_house: None, monkeypatch: pytest.MonkeyPatch, every: int
 ) -> None:
-    disk = recorded(data)
+    # Enough of them for a busy machine, too, whose compaction comes late.
+    disk = recorded(data, times=60)
     rewritten = [one for one in disk.asked if one.names == (f"{LOG}.new", LOG)]
-    assert len(rewritten) > 1, "nothing was compacted after the file was made"
+    assert len(rewritten) > 2, "nothing was compacted"
     monkeypatch.setattr("os.fsync", lambda _: None)
     monkeypatch.setattr("os.fdatasync", lambda _: None)
     for promised, tree, where in quick(disk, chances=4, every=every):
