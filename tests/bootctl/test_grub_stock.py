@@ -1,12 +1,8 @@
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -19,6 +15,7 @@ from flipside_bootctl.grub_stock import GrubStock
 from flipside_bootctl.loader_environment import LoaderEnvironment
 from flipside_bootctl.state import BAD, Slot
 from models import stock_grub
+from models.torn_write import Cut, power_until
 
 DIALECT = GrubStock(("A", "B"))
 GOOD, USED = Slot(1, confirmed=True), Slot(0, confirmed=True)
@@ -107,27 +104,6 @@ def test_others_that_do_not_fit_beside_it(tmp_path: Path) -> None:
     file.write_bytes(grubenv.encode({"theme": "x" * 980}, room=1024))
     with pytest.raises(StateNotStored, match="expected at most 1024"):
         GrubEnvironment(str(file)).write(FRESH)
-
-
-class Cut(Exception):
-    """The power is gone."""
-
-
-@contextmanager
-def power_until(budget: int) -> Iterator[None]:
-    """Let so many bytes be written."""
-    left, pwrite = [budget], os.pwrite
-
-    def written(descriptor: int, data: bytes, at: int) -> int:
-        count = min(left[0], len(data))
-        pwrite(descriptor, data[:count], at)
-        left[0] -= count
-        if count < len(data):
-            raise Cut
-        return count
-
-    with patch("os.pwrite", written):
-        yield
 
 
 LAYOUTS = {

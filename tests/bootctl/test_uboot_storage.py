@@ -3,8 +3,6 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import compress, product
 from pathlib import Path
 from unittest.mock import patch
@@ -15,6 +13,7 @@ from flipside_bootctl import fw_env_config, uboot_env
 from flipside_bootctl.errors import DamagedState, NoScheme, StateNotStored
 from flipside_bootctl.uboot_env import Copy
 from flipside_bootctl.uboot_storage import LOCKS, UbootStorage
+from models.torn_write import Cut, power_until
 
 SIZE = 1024
 OLD = {"BOOT_ORDER": "A B", "BOOT_A_LEFT": "9", "padding": "x" * 500, "zone": "old"}
@@ -131,27 +130,6 @@ def test_both_families_of_tools_are_waited_for(tmp_path: Path, name: str) -> Non
         assert board.storage.read() == OLD
     writer.join()
     assert board.storage.read() == NEW
-
-
-class Cut(Exception):
-    """The power is gone."""
-
-
-@contextmanager
-def power_until(budget: int) -> Iterator[None]:
-    """Let so many bytes be written, the last of them perhaps in the middle of a sector."""
-    left, pwrite = [budget], os.pwrite
-
-    def written(descriptor: int, data: bytes, at: int) -> int:
-        count = min(left[0], len(data))
-        pwrite(descriptor, data[:count], at)
-        left[0] -= count
-        if count < len(data):
-            raise Cut
-        return count
-
-    with patch("os.pwrite", written):
-        yield
 
 
 def test_two_copies_are_old_or_new_wherever_a_write_is_cut(tmp_path: Path) -> None:
