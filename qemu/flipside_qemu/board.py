@@ -24,6 +24,8 @@ class Loader:
     """File in a slot that tells it the kernel arguments of the image."""
     form: str
     """How that file says them."""
+    reads_slots: bool = True
+    """Whether it takes kernels out of the slots, and so finds out about one that is unreadable."""
 
 
 GRUB = Loader(esp.build, "boot/arguments.cfg", 'set arguments="{}"\n')
@@ -34,7 +36,8 @@ SYSTEMD_BOOT = Loader(
     "title Flipside, slot @SLOT@\n"
     "linux /flipside/@slot@/vmlinuz\n"
     "initrd /flipside/@slot@/initrd.img\n"
-    "options root=PARTLABEL=root-@slot@ ro rauc.slot=@SLOT@ {}\n",
+    "options root=PARTLABEL=root-@slot@ ro rauc.slot=@SLOT@ flipside.loader=silent {}\n",
+    reads_slots=False,
 )
 
 

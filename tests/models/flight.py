@@ -40,6 +40,30 @@ Entry = TypedDict(
 """One line of ``flipside-agent history --json``."""
 
 
+class Slot(TypedDict):
+    """What ``flipside-bootctl status --json`` says of a slot."""
+
+    left: int
+    confirmed: bool
+
+
+class Promises(TypedDict):
+    """What it says of the boot scheme; some of it."""
+
+    trial_attempts: int
+    confirmed_attempts: int
+
+
+class BootState(TypedDict):
+    """What it says; some of it."""
+
+    capabilities: Promises
+    current: str
+    next: str
+    damage: str
+    slots: dict[str, Slot]
+
+
 @dataclass(frozen=True, slots=True)
 class Flight:
     """Everything that takes part."""
@@ -116,8 +140,12 @@ class Flight:
 
     def is_confirmed(self, slot: str) -> bool:
         """Whether the boot loader's state says so."""
-        state = json.loads(self.device.shell.check("flipside-bootctl status --json"))
-        return bool(state["slots"][slot]["confirmed"])
+        return self.boot_state()["slots"][slot]["confirmed"]
+
+    def boot_state(self) -> BootState:
+        """What the device says of its boot loader, and of what that promises."""
+        state: BootState = json.loads(self.device.shell.check("flipside-bootctl status --json"))
+        return state
 
     def version(self) -> str:
         """Version of the running system."""

@@ -25,7 +25,8 @@ def test_a_slots_entry_for_systemd_boot_is_one_that_boot_control_takes() -> None
     (template,) = said(QEMU_SYSTEMD_BOOT, *arguments(QEMU_SYSTEMD_BOOT)).values()
     text = entry_text.rendered(template, "B")
     assert entry_text.files(text) == ["vmlinuz", "initrd.img"]
-    assert "root=PARTLABEL=root-b ro rauc.slot=B console=ttyS0" in text
+    assert "root=PARTLABEL=root-b ro rauc.slot=B " in text
+    assert " flipside.loader=silent console=ttyS0" in text
 
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)

@@ -17,9 +17,10 @@ from flipside_release.keydir import AUTHORITY, KeyDirectory
 from models.bad_bundles import BadBundle, BadBundles
 from models.flight import Flight
 from models.hangar import Hangar
+from models.kits import KITS
 
 pytestmark = [
-    pytest.mark.boards("qemu-x86_64", "qemu-arm64", "qemu-arm64-redundant"),
+    pytest.mark.boards(*KITS),
     pytest.mark.slow,
     pytest.mark.timeout(5400),
 ]
@@ -116,5 +117,5 @@ def untouched(flight: Flight) -> str:
     return flight.device.shell.check(
         "lsblk=$(readlink -f /dev/disk/by-partlabel/root-b);"
         " cut -c1-200 /sys/class/block/${lsblk##*/}/stat | awk '{print $7}';"
-        " sha256sum /efi/flipside/*.env"
+        " find /efi -type f -exec sha256sum {} +"
     )

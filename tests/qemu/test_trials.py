@@ -11,7 +11,7 @@ import pytest
 from flipside_qemu import faults
 from flipside_qemu.tree import Layer
 from models.flight import LANDED, Flight
-from models.tries import GIVEN_UP, TRIES, left_after_three_tries
+from models.tries import GIVEN_UP, left_after_its_tries, tries
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
 
@@ -24,10 +24,10 @@ FLAWS: dict[str, Layer] = {
 
 
 @pytest.mark.parametrize("version", FLAWS)
-def test_an_image_whose_agent_does_not_get_to_work_is_left_after_three_tries(
+def test_an_image_whose_agent_does_not_get_to_work_is_left_after_its_tries(
     ready_flight: Flight, version: str
 ) -> None:
-    left_after_three_tries(ready_flight, version, FLAWS[version], GIVEN_UP)
+    left_after_its_tries(ready_flight, version, FLAWS[version], GIVEN_UP)
     ready_flight.good_update()
 
 
@@ -49,12 +49,12 @@ def test_a_check_that_fails_once_and_then_passes_is_no_fault(ready_flight: Fligh
     ready_flight.good_update()
 
 
-def test_a_machine_that_is_reset_while_it_is_checked_is_left_after_three_tries(
+def test_a_machine_that_is_reset_while_it_is_checked_is_left_after_its_tries(
     ready_flight: Flight,
 ) -> None:
     device = ready_flight.device
     action = ready_flight.ship("resetting", faults.resetting_check("selftest"))
-    for _ in range(TRIES):
+    for _ in range(tries(ready_flight)):
         device.shell.wait_for(r"verifying: \S+ in slot B", within=LANDED)
     ready_flight.refused(action, "slot B went down while it was verified", "fell back to A")
     assert device.booted_slot() == "A"

@@ -8,11 +8,10 @@ import pytest
 
 from flipside_qemu.story import Flaw
 from models.flight import Flight
+from models.kits import KITS
 
 pytestmark = [
-    pytest.mark.boards(
-        "qemu-x86_64", "qemu-arm64", "qemu-arm64-redundant", "qemu-x86_64-systemd-boot"
-    ),
+    pytest.mark.boards(*KITS),
     pytest.mark.qemu,
     pytest.mark.timeout(3600),
 ]
