@@ -41,8 +41,12 @@ class Listing(NamedTuple):
                 said.append(
                     f"{entry.file}: has no counter, expected systemd-bless-boot to be masked"
                 )
-        if not boot_entries.rescue_of(self.entries):
+        rescuing = boot_entries.rescue_of(self.entries)
+        if not rescuing:
             said.append(f"{ENTRIES}: no rescue entry, expected the next confirmation to write one")
+        elif not boot_entries.of_slot(self.entries, rescuing.name.slot):
+            slot = rescuing.name.slot
+            said.append(f"{ENTRIES}: no entry for slot {slot} but the rescue entry, expected two")
         ours = boot_entries.first(self.entries)
         for path, candidate in self.foreign:
             if not ours or loader_order.compare(candidate, ours.candidate) < 0:

@@ -73,6 +73,7 @@ CORPUS: list[tuple[str, Harm, str, str]] = [
     ("rescue shows A", taken_over(RESCUE, A), f"{RESCUE}: linux is '/flipside/a/vmlinuz'", "B"),
     ("kernel of B gone", gone("flipside/b/vmlinuz"), "flipside/b/vmlinuz is not there", "A"),
     ("initrd of A gone", gone("flipside/a/initrd.img"), "flipside/a/initrd.img is not there", "B"),
+    ("B gone", gone(f"{ENTRIES}{B}"), "no entry for slot B but the rescue entry", "A"),
     ("rescue gone", gone(f"{ENTRIES}{RESCUE}"), "no rescue entry", "B"),
 ]
 

@@ -13,8 +13,9 @@ class BootFiles:
     """What the boot loader counts in."""
     fallback: str = ""
     """What it takes when it cannot read that; empty if there is no such thing."""
-    told: bool = True
-    """Whether damage is still there when the system is up. U-Boot writes what it counts in anew at
+    told: str = ""
+    """What is said of a damaged one, a regular expression with ``{path}`` and ``{name}`` in it.
+    Empty where damage is gone before the system is up: U-Boot writes what it counts in anew at
     every boot, whole, and nobody sees what was there before."""
     as_made: str = "true"
     """A command that fails unless the files look as they did at first."""
@@ -26,11 +27,13 @@ _FULL = "".join(
     for file in _GRUB
 )
 BOOT_FILES = {
-    "qemu-x86_64": BootFiles(*_GRUB, as_made=f"{_FULL}true"),
-    "qemu-arm64": BootFiles("/efi/flipside/uboot.env", told=False),
-    "qemu-arm64-redundant": BootFiles("/efi/uboot.env", "/efi/uboot-redund.env", told=False),
+    "qemu-x86_64": BootFiles(*_GRUB, told="{path}", as_made=f"{_FULL}true"),
+    "qemu-arm64": BootFiles("/efi/flipside/uboot.env"),
+    "qemu-arm64-redundant": BootFiles("/efi/uboot.env", "/efi/uboot-redund.env"),
     "qemu-x86_64-systemd-boot": BootFiles(
-        "/efi/loader/entries/flipside-*-b+*.conf", "/efi/loader/entries/flipside-0-b.conf"
+        "/efi/loader/entries/flipside-*-b+*.conf",
+        "/efi/loader/entries/flipside-0-b.conf",
+        told="({name}|loader/entries: no )",
     ),
 }
 """By the name with which the kind of device is chosen."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import PurePosixPath
 
 import pytest
 
@@ -153,4 +154,10 @@ def assert_whole(flight: Flight, files: BootFiles) -> None:
 
 def trouble(files: BootFiles, names: list[str]) -> str:
     """What the server hears of damage to these files, as a regular expression."""
-    return ".*".join(["", *map(re.escape, names), ""]) if files.told else ""
+    if not files.told:
+        return ""
+    each = (
+        files.told.format(path=re.escape(name), name=re.escape(PurePosixPath(name).name))
+        for name in names
+    )
+    return ".*".join(["", *each, ""])

@@ -14,7 +14,7 @@ import pytest
 from flipside_qemu.device import Device
 from flipside_qemu.workbench import Workbench
 from flipside_qemu.workshop import Workshop
-from models import libubootenv, redundant_uboot
+from models import debian_tools, redundant_uboot
 from models.kits import Kit
 
 STOCK, REDUNDANT = "qemu-arm64", "qemu-arm64-redundant"
@@ -40,7 +40,7 @@ ALTERNATIVE = (
 @pytest.fixture(scope="module")
 def shop(bench: Workbench, kit: Kit) -> Workshop:
     """Images with the tools that everybody has."""
-    return kit.workshop(bench, libubootenv.layer(bench.cache))
+    return kit.workshop(bench, debian_tools.libubootenv(bench.cache))
 
 
 @pytest.fixture
