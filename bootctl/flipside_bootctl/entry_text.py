@@ -13,13 +13,14 @@ from flipside_bootctl.errors import DamagedState
 TRIAL = "options flipside.trial=1\n"
 """First line of an entry on trial, so that a text which lost its end does not pass as confirmed."""
 END = "# end of entry\n"
-_PATHS = ("linux", "initrd", "devicetree")
+_INITRD = "initrd"
+_PATHS = ("linux", "devicetree")
 _KEYS = (*_PATHS, "title", "version", "options")
 
 
 def rendered(template: str, slot: str) -> str:
     """The text of a slot's entry, not on trial, from its template."""
-    lines = [line for line in template.splitlines() if not line.startswith("#")]
+    lines = [_as_argument(line) for line in template.splitlines() if not line.startswith("#")]
     text = "".join(f"{line}\n" for line in lines) + END
     text = text.replace("@slot@", slot.lower()).replace("@SLOT@", slot)
     check(text, slot)
@@ -57,7 +58,7 @@ def folder(slot: str) -> str:
 
 def files(text: str) -> list[str]:
     """Names of the files that are loaded."""
-    return [value.rpartition("/")[2] for key, value in fields(text) if key in _PATHS]
+    return [path.rpartition("/")[2] for _, path in _paths(text)]
 
 
 def check(text: str, slot: str) -> None:
@@ -68,14 +69,35 @@ def check(text: str, slot: str) -> None:
         raise DamagedState("its end is missing")
     if keys.count("linux") != 1:
         raise DamagedState("expected one line that names a kernel with linux")
-    for key, value in pairs:
+    for key in keys:
         if key not in _KEYS:
             raise DamagedState(f"key {key!r}, expected one of {', '.join(_KEYS)}")
-        if key in _PATHS and value.rpartition("/")[0] != f"/{folder(slot)}":
-            raise DamagedState(f"{key} is {value!r}, expected a file in /{folder(slot)}")
+    for key, path in _paths(text):
+        if path.rpartition("/")[0] != f"/{folder(slot)}":
+            raise DamagedState(f"{key} is {path!r}, expected a file in /{folder(slot)}")
     said = [word for word in _arguments(text) if word.startswith("rauc.slot=")]
     if said != [f"rauc.slot={slot}"]:
         raise DamagedState(f"options say {said}, expected rauc.slot={slot} once")
+
+
+def _as_argument(line: str) -> str:
+    """An initrd as an argument, so that the kernel loads it; any other line as it is.
+
+    Once systemd-boot 257.13 has loaded an initrd and cannot load the kernel, it gives back memory
+    that is not its own (systemd PR 37310): the firmware crashes instead of taking the next attempt.
+    """
+    words = line.split()
+    if words[:1] != [_INITRD] or len(words) != 2:
+        return line
+    path = words[1].replace("/", "\\")
+    return f"options {_INITRD}={path}"
+
+
+def _paths(text: str) -> list[tuple[str, str]]:
+    """What names the files that are loaded, and their paths on the partition."""
+    named = [(key, value) for key, value in fields(text) if key in _PATHS]
+    words = [word.partition("=") for word in _arguments(text)]
+    return named + [(key, path.replace("\\", "/")) for key, _, path in words if key == _INITRD]
 
 
 def _arguments(text: str) -> list[str]:

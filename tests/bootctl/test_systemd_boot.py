@@ -189,6 +189,15 @@ def test_an_image_without_an_initrd(device: EspDevice) -> None:
     assert device.boots(1) == "B"
 
 
+def test_a_kernel_that_cannot_be_loaded_is_left_although_it_has_an_initrd(
+    device: EspDevice,
+) -> None:
+    device.install("B", 2)
+    (device.esp / "flipside/b/vmlinuz").write_bytes(b"the beginning of a kernel")
+    assert device.boots(1) == "A"
+    assert device.scheme.read().slot("B").left == 0
+
+
 @pytest.mark.parametrize("file", ["vmlinuz", "initrd.img", "entry.conf"])
 def test_an_image_that_lacks_a_file_is_not_selected(device: EspDevice, file: str) -> None:
     device.scheme.mark_bad("B")

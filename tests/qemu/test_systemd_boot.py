@@ -80,6 +80,10 @@ def provision(device: Device, entries: int) -> None:
     """Have the firmware start the loader so often before it gives up."""
     device.shell.put("/run/provision", PROVISION.format(entries=entries))
     device.shell.check("sh /run/provision", within=120)
+    # QEMU's flash is not flushed by anybody but QEMU, when it ends in order.
+    device.shut_down()
+    device.boot()
+    device.shell.check("until [ -e /run/flipside/confirmed ]; do sleep 1; done", within=120)
 
 
 def truncate_kernel(device: Device, slot: str) -> None:
