@@ -83,8 +83,8 @@ def check(text: str, slot: str) -> None:
 def _as_argument(line: str) -> str:
     """An initrd as an argument, so that the kernel loads it; any other line as it is.
 
-    Once systemd-boot 257.13 has loaded an initrd and cannot load the kernel, it gives back memory
-    that is not its own (systemd PR 37310): the firmware crashes instead of taking the next attempt.
+    Once systemd-boot 257.13 has loaded an initrd and cannot load the kernel, the firmware crashes
+    instead of taking the next attempt (docs/adr/0011-systemd-boot.md).
     """
     words = line.split()
     if words[:1] != [_INITRD] or len(words) != 2:
