@@ -55,11 +55,13 @@ class Attempt(NamedTuple):
 
 
 class Loader(Protocol):
-    """A model of a boot loader's script."""
+    """A model of a boot loader."""
 
-    @property
-    def state(self) -> Sequence[str]:
-        """The files of the boot partition that it changes or that are changed for it."""
+    def changes(self, name: str) -> bool:
+        """Whether this file of the boot partition is changed in the life of a device."""
+
+    def can_load(self, slot: str, files: Mapping[str, bytes]) -> bool:
+        """Whether all is whole that it takes from the boot partition to start this slot."""
 
     def attempts(self, files: Mapping[str, bytes]) -> Sequence[Attempt]:
         """What it starts, in this order; nothing if it would try for ever, or not at all."""

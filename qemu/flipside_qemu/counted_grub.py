@@ -15,7 +15,13 @@ COMMITS = "flipside/commit.env"
 class CountedGrub:
     """Counts attempts, and falls back on the committed slot."""
 
-    state = (STATES, COMMITS)
+    def changes(self, name: str) -> bool:
+        """Whether this is one of its two files."""
+        return name in (STATES, COMMITS)
+
+    def can_load(self, slot: str, files: Mapping[str, bytes]) -> bool:
+        """It takes kernels from the slots."""
+        return True
 
     def attempts(self, files: Mapping[str, bytes]) -> tuple[Attempt, ...]:
         """The slots with attempts left, the primary one first; at last the committed one."""

@@ -1,25 +1,28 @@
-"""Reads the files of a FAT16 file system as GRUB does, however inconsistent a power cut left it.
+"""Reads the files of a FAT16 file system as boot loaders do, however a power cut left it.
 
 Tools that mend or copy such file systems refuse a file whose first cluster is marked as free. GRUB
 does not even look: it takes the first cluster from the directory and asks the allocation table
-only for what follows (grub-core/fs/fat.c). What boots is decided by GRUB's reading, so this one
-does the same. Long names are skipped; every file has a short one, and their case does not matter.
+only for what follows (grub-core/fs/fat.c), and so does UEFI (EDK 2, EnhancedFatDxe). What boots is
+decided by their reading, so this one does the same. A long name counts only if it is whole and
+belongs to the short one behind it; the case of names does not matter.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 from flipside_qemu.errors import GuestError
 
 _GEOMETRY = struct.Struct("<11xHBHBHHxHxxxxxxxxI")
 _ENTRY = struct.Struct("<8s3sB14xHI")
+_ENTRY_SIZE = 32
 _DIRECTORY = 0x10
 _VOLUME = 0x08
-"""The name of the volume, and, with other bits, a piece of a long name."""
+_LONG_NAME = 0x0F
+"""A piece of a long name; the pieces come last one first, and then the entry that they name."""
+_LAST_PIECE = 0x40
 _END, _FREE = b"\0", b"\xe5"
 _DEPTH = 8
 """Directories within each other, at most: a damaged one may contain itself."""
@@ -94,12 +97,37 @@ def opened(read: Read) -> Fat16:
 
 def _entries(directory: Iterable[bytes]) -> Iterator[tuple[str, int, int, int]]:
     """Name, attributes, first cluster and size of what is in a directory, up to its end."""
-    for name, suffix, attributes, first, size in chain.from_iterable(
-        map(_ENTRY.iter_unpack, directory)
-    ):
-        if name.startswith(_END):
+    pieces: list[bytes] = []
+    for entry in _raw_entries(directory):
+        if entry.startswith(_END):
             return
-        if name.startswith((_FREE, b".")) or attributes & _VOLUME:
+        name, suffix, attributes, first, size = _ENTRY.unpack(entry)
+        if attributes == _LONG_NAME and not entry.startswith(_FREE):
+            pieces.append(entry)
             continue
-        words = (part.decode("ascii", "replace").strip().lower() for part in (name, suffix))
-        yield ".".join(word for word in words if word), attributes, first, size
+        if not entry.startswith((_FREE, b".")) and not attributes & _VOLUME:
+            words = (part.decode("ascii", "replace").strip() for part in (name, suffix))
+            short = ".".join(word for word in words if word)
+            yield (_long_name(name + suffix, pieces) or short).lower(), attributes, first, size
+        pieces = []
+
+
+def _raw_entries(directory: Iterable[bytes]) -> Iterator[bytes]:
+    for cluster in directory:
+        for place in range(0, len(cluster), _ENTRY_SIZE):
+            yield cluster[place : place + _ENTRY_SIZE]
+
+
+def _long_name(short: bytes, pieces: Sequence[bytes]) -> str:
+    """The name that these pieces give to this entry; empty if one is missing or is another's."""
+    checksum = 0
+    for byte in short:
+        checksum = ((checksum << 7 | checksum >> 1) + byte) & 0xFF
+    name = b""
+    for number, piece in enumerate(reversed(pieces), 1):
+        if piece[0] & ~_LAST_PIECE != number or piece[13] != checksum:
+            return ""
+        name += piece[1:11] + piece[14:26] + piece[28:32]
+        if piece[0] & _LAST_PIECE:
+            return name.decode("utf-16-le", "replace").partition("\0")[0]
+    return ""

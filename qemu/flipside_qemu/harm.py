@@ -63,7 +63,7 @@ def _of_the_loader(
     cycle: Cycle, remains: Remains, attempts: Sequence[Attempt]
 ) -> Iterator[Violation]:
     for name, content in cycle.first.boot.items():
-        if name not in cycle.loader.state and remains.boot.get(name) != content:
+        if not cycle.loader.changes(name) and remains.boot.get(name) != content:
             yield Violation(Harm.BRICK, f"{name} on the boot partition is damaged or gone")
     if not attempts:
         yield Violation(Harm.BRICK, "the boot loader finds no slot to start")
@@ -71,6 +71,12 @@ def _of_the_loader(
         if not cycle.is_whole(slot, remains):
             yield Violation(
                 Harm.BRICK, f"the boot loader may start slot {slot}, which is {remains.slots[slot]}"
+            )
+        if not cycle.loader.can_load(slot, remains.boot):
+            yield Violation(
+                Harm.BRICK,
+                f"the boot loader may start slot {slot}, whose kernel on the boot partition is not "
+                "the slot's",
             )
 
 

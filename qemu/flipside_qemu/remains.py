@@ -69,7 +69,7 @@ class Reader:
                 files = fat.opened(read).files()
             except UnreadableFat:
                 return {}
-        return {path: _told(content) for path, content in files.items()}
+        return {path: told(content) for path, content in files.items()}
 
     def _read_data(self, image: Path) -> Mapping[str, bytes] | None:
         stretch = STRETCHES["data"]
@@ -98,7 +98,8 @@ class Reader:
         return {name: path.read_bytes() for name, path in found if path.exists()}
 
 
-def _told(content: bytes) -> bytes:
+def told(content: bytes) -> bytes:
+    """A file of the boot partition as it is kept: a digest of it, if it is large."""
     return hashlib.sha256(content).digest() if len(content) > LARGE else content
 
 

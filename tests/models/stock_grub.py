@@ -119,7 +119,13 @@ def move_in(toolbox: Toolbox, image: Path) -> None:
 class StockGrub:
     """How that script chooses."""
 
-    state = (ENVIRONMENT,)
+    def changes(self, name: str) -> bool:
+        """Whether this is its environment."""
+        return name == ENVIRONMENT
+
+    def can_load(self, slot: str, files: Mapping[str, bytes]) -> bool:
+        """It takes kernels from the slots."""
+        return True
 
     def attempts(self, files: Mapping[str, bytes]) -> tuple[Attempt, ...]:
         """The slots it starts one after the other, if each fails; none: it starts over for ever."""

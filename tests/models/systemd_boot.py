@@ -32,6 +32,27 @@ class Listed:
     done: int
     keys: Mapping[str, str] = field(hash=False)
 
+    @property
+    def slot(self) -> str:
+        """What the kernel is told to be the slot."""
+        return next((word[10:] for word in self._words if word.startswith("rauc.slot=")), "")
+
+    @property
+    def trial(self) -> bool:
+        """Whether the kernel is told that this is a trial."""
+        return "flipside.trial=1" in self._words
+
+    @property
+    def images(self) -> list[str]:
+        """Paths of what is loaded, the kernel first."""
+        named = [self.keys[key] for key in ("linux", "initrd") if key in self.keys]
+        words = [word[7:] for word in self._words if word.startswith("initrd=")]
+        return [path.replace("\\", "/").lstrip("/") for path in (*named, *words)]
+
+    @property
+    def _words(self) -> list[str]:
+        return self.keys.get("options", "").split()
+
     def after_a_try(self) -> str:
         """The name that it gets when it is booted."""
         if self.left < 0:
@@ -114,14 +135,10 @@ class Firmware:
             self.tree[ENTRIES + chosen.after_a_try()] = text
 
     def _start(self, chosen: Listed) -> Started | None:
-        words = chosen.keys.get("options", "").split()
-        paths = [chosen.keys[key] for key in ("linux", "initrd") if key in chosen.keys]
-        paths += [word[7:].replace("\\", "/") for word in words if word.startswith("initrd=")]
-        images = [self.tree.get(path.lstrip("/"), b"") for path in paths]
+        images = [self.tree.get(path, b"") for path in chosen.images]
         if any(image not in self.whole for image in images):
             return None
-        slot = next((word[10:] for word in words if word.startswith("rauc.slot=")), "")
-        return Started(slot, "flipside.trial=1" in words, chosen.after_a_try(), images[0])
+        return Started(chosen.slot, chosen.trial, chosen.after_a_try(), images[0])
 
     def _default(self) -> str:
         return _keys(self.tree.get("loader/loader.conf", b"")).get("default", "")

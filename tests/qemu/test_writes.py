@@ -17,6 +17,7 @@ import pytest
 
 from flipside_agent.states import Status
 from flipside_qemu import cuts, workshop
+from flipside_qemu.aftermath import Loader
 from flipside_qemu.console import BOOT
 from flipside_qemu.counted_grub import CountedGrub
 from flipside_qemu.cuts import Kind
@@ -26,12 +27,18 @@ from flipside_qemu.harm import Harm
 from flipside_qemu.workbench import Workbench
 from flipside_qemu.workshop import SHOWN, Workshop
 from flipside_qemu.write_log import Flag
-from models import stock_grub
+from models import counted_systemd_boot, stock_grub
 from models.flight import Flight
+from models.kits import Kit
 from models.recorded_update import ACTION, VERSION, RecordedUpdate
 from models.stock_grub import StockGrub
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
+GRUB, SYSTEMD_BOOT = "qemu-x86_64", "qemu-x86_64-systemd-boot"
+pytestmark = [
+    pytest.mark.boards(GRUB, SYSTEMD_BOOT),
+    pytest.mark.slow,
+    pytest.mark.timeout(5400),
+]
 
 Say = Callable[[str], None]
 
@@ -47,6 +54,13 @@ ROUNDS = 3
 STARTS_OVER = r"flipside: no slot to boot, starting over"
 
 
+LOADERS: dict[str, Callable[[Workshop], Loader]] = {
+    GRUB: lambda _: CountedGrub(),
+    SYSTEMD_BOOT: lambda shop: counted_systemd_boot.of(shop, "1", VERSION),
+}
+"""What says how a device with these images boots."""
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where recordings are made; or where they were, if they are to be looked at again."""
@@ -55,9 +69,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ours(shop: Workshop, qemu: Emulator, place: Path) -> RecordedUpdate:
+def ours(shop: Workshop, qemu: Emulator, place: Path, kit: Kit) -> RecordedUpdate:
     """An update of the device as it is."""
-    update = RecordedUpdate(place / "ours", qemu, shop, CountedGrub())
+    update = RecordedUpdate(place / "ours", qemu, shop, LOADERS[kit.board.name](shop))
     if not update.place.exists():
         update.record()
     return update
@@ -131,6 +145,7 @@ def test_an_update_that_was_cut_off_while_it_copied_lands_and_the_next_one_too(
         flight.good_update()
 
 
+@pytest.mark.boards(GRUB)
 def test_the_stock_scheme_is_bricked_by_cuts(stock: RecordedUpdate, say: Say) -> None:
     whole = [cut for cut in cuts.of(stock.recording.log, SEED) if cut.kind is not Kind.TORN]
     found = stock.findings(whole)
