@@ -50,6 +50,7 @@ bench: environment ## measure what the device pays
 	python bench/origin.py
 	python bench/origin_overhead.py
 	python bench/idle_agent.py
+	python bench/bootctl_status.py
 	python bench/store.py
 
 bench-server: environment ## measure server-lite beside goosebit and hawkBit (ARGUMENTS="--full --write FILE")
