@@ -15,7 +15,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from flipside_bootctl.errors import BootControlError, Usage
+from flipside_bootctl.errors import BootControlError, StateNotStored, Usage
 from flipside_bootctl.running import current_slot
 from flipside_bootctl.scheme import Scheme, detect, overlooked, rauc_told
 
@@ -82,7 +82,8 @@ def _run(verb: str, arguments: list[str]) -> str:
     try:
         count, action = VERBS[verb]
     except KeyError:
-        raise Usage(f"unknown verb {verb!r}, expected one of {', '.join(VERBS)}") from None
+        known = ", ".join((*VERBS, "create"))
+        raise Usage(f"unknown verb {verb!r}, expected one of {known}") from None
     if len(arguments) not in count:
         wanted = " or ".join(str(number) for number in count)
         raise Usage(f"{verb} got {len(arguments)} arguments, expected {wanted}")
@@ -205,8 +206,13 @@ def _scheme() -> Scheme:
 def _tell_the_trial_timer() -> None:
     """The trial is over: flipside-trial.service looks for this file before it reboots."""
     mark = os.path.join(ROOT, CONFIRMED)
-    os.makedirs(os.path.dirname(mark), exist_ok=True)
-    os.close(os.open(mark, os.O_WRONLY | os.O_CREAT, 0o644))
+    try:
+        os.makedirs(os.path.dirname(mark), exist_ok=True)
+        os.close(os.open(mark, os.O_WRONLY | os.O_CREAT, 0o644))
+    except OSError as error:
+        raise StateNotStored(
+            f"{mark}: {error.strerror}, expected to tell the trial timer there; the slot is good"
+        ) from error
 
 
 VERBS: dict[str, tuple[tuple[int, ...], Callable[[list[str]], str]]] = {

@@ -6,9 +6,15 @@ import os
 
 
 def kernel_arguments(root: str | os.PathLike[str]) -> dict[str, str]:
-    """``name=value`` words of the kernel command line; of two with one name the last wins."""
-    with open(os.path.join(root, "proc/cmdline")) as file:
-        words = file.read().split()
+    """``name=value`` words of the kernel command line; of two with one name the last wins.
+
+    None where ``/proc`` is not mounted.
+    """
+    try:
+        with open(os.path.join(root, "proc/cmdline"), errors="replace") as file:
+            words = file.read().split()
+    except OSError:
+        return {}
     return dict(word.split("=", 1) for word in words if "=" in word)
 
 

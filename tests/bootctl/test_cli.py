@@ -204,6 +204,7 @@ def test_status_tells_damage(device: Path, state: Path, capsys: pytest.CaptureFi
     ("words", "code", "sentence"),
     [
         (("frobnicate",), 2, "unknown verb 'frobnicate'"),
+        (("frobnicate",), 2, "get-current, create"),
         (("set-state", "B"), 2, "set-state got 1 arguments, expected 2"),
         (("set-state", "B", "fine"), 2, "state 'fine', expected good or bad"),
         (("get-state", "C"), 1, "'C' is not a slot of this device, expected A or B"),
@@ -251,6 +252,28 @@ def test_a_command_line_without_a_slot_is_a_failure(
     code, _, err = run(capsys, "get-current")
     assert code == 1
     assert "has no rauc.slot=" in err
+
+
+def test_without_proc_only_the_running_slot_is_unknown(
+    device: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (device / "proc/cmdline").unlink()
+    code, out, _ = run(capsys, "status", "--json")
+    assert (code, json.loads(out)["current"]) == (0, "")
+    code, out, err = run(capsys, "get-current")
+    assert (code, out) == (1, "")
+    assert "has no rauc.slot=" in err
+
+
+def test_a_trial_timer_that_cannot_be_told_is_a_failure_of_a_good_slot(
+    device: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (device / "run").mkdir(exist_ok=True)
+    (device / "run/flipside").write_text("not a directory")
+    code, out, err = run(capsys, "set-state", "A", "good")
+    assert (code, out) == (1, "")
+    assert "expected to tell the trial timer there; the slot is good" in err
+    assert run(capsys, "get-state", "A")[1] == "good\n"
 
 
 def test_help_is_help(capsys: pytest.CaptureFixture[str]) -> None:
