@@ -67,13 +67,20 @@ def test_a_kernel_that_cannot_be_loaded_is_left_without_a_hand_on_the_power_swit
 def test_a_variable_that_goes_before_all_counters_is_told(ready_flight: Flight) -> None:
     device = ready_flight.device
     ready_flight.good_update()
-    value = "flipside-0-a.conf\0".encode("utf-16-le")
-    quoted = "".join(f"\\x{byte:02x}" for byte in (7, 0, 0, 0, *value))
+    (file,) = device.shell.check("cd /efi/loader/entries && ls flipside-*-a+*").split()
+    identity = re.sub(r"\+.*\.conf", ".conf", file)
+    stored = bytes((7, 0, 0, 0)) + f"{identity}\0".encode("utf-16-le")
+    quoted = "".join(f"\\x{byte:02x}" for byte in stored)
+    # One write is the whole variable.
     device.shell.check(f"printf '{quoted}' > /run/default && cat /run/default > {DEFAULT}")
-    assert "LoaderEntryDefault goes before all counters" in ready_flight.boot_state()["damage"]
-    believes(ready_flight.server, slot="B", trouble=".*LoaderEntryDefault goes before.*")
+
+    device.reboot()
+    assert (device.booted_slot(), ready_flight.boot_state()["next"]) == ("A", "B")
+    believes(ready_flight.server, slot="A", trouble=".*LoaderEntryDefault goes before.*")
     device.shell.check(f"chattr -i {DEFAULT} && rm {DEFAULT}")
     assert ready_flight.boot_state()["damage"] == ""
+    device.reboot()
+    assert device.booted_slot() == "B"
 
 
 def provision(device: Device, entries: int) -> None:
