@@ -138,6 +138,8 @@ def suffer(web: Web, mood: Mood, asked: str, times: int) -> None:
     def met() -> bool:
         return sum(asked in seen.path for seen in web.seen[before:]) >= times
 
+    # Only for what it is about: who waits for a good poll would not ask for a bundle again.
+    web.mood_for = lambda seen: None if asked in seen.path else Mood.WELL
     web.turn(mood)
     web.wait(met, MINUTES)
     suffered = len(web.seen)
