@@ -65,14 +65,14 @@ class Fat16:
                 continue  # GRUB cannot read this one either, and reads the others
 
     def _content(self, first: int, size: int) -> bytes:
-        content = b""
+        content = bytearray()
         for data in self._chain(first) if size else ():
             content += data
             if len(content) >= size:
-                return content[:size]
+                return bytes(content[:size])
         if size:
             raise UnreadableFat(f"a file of {size} bytes has only {len(content)}")
-        return content
+        return b""
 
     def _chain(self, number: int) -> Iterator[bytes]:
         """The clusters of a file; what comes after one is asked only when it is wanted."""
