@@ -101,7 +101,9 @@ class SystemdBoot:
         Where an image is made: nothing of it is safe from a power cut.
         """
         boot_entries.rebuilt("A").slot(name)
-        flushed.make_directory(self._directory)
+        # All of them: a cut while a directory is made may leave it on a cluster that is free.
+        for directory in (ENTRIES, *map(entry_text.folder, boot_entries.NAMES)):
+            flushed.make_directory(os.path.join(self._esp, directory))
         listing = entry_directory.read(self._esp)
         self._remove((*listing.entries, *listing.junk()))
         self._confirm(name, self._installed(name))

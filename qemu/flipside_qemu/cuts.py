@@ -4,6 +4,9 @@ Between two flushes a disk may write what it was given in any order, and at a cu
 it. All subsets are too many, so of every epoch these are taken: each prefix; everything but one
 write; one write alone; some at random; and writes torn between two sectors. Long epochs are bulk
 copies, whose writes are alike: of those a sample is drawn, prefixes excepted.
+
+A write is torn behind sectors that it changes, because only there does it make a difference: a boot
+loader's driver writes 64 KiB of a directory for one name in it.
 """
 
 from __future__ import annotations
@@ -13,15 +16,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-from flipside_qemu.write_log import Epoch, WriteLog
+from flipside_qemu.recording import Recording
+from flipside_qemu.write_log import Epoch
 
 SAMPLE = 40
 """Writes of one epoch that are singled out, at most."""
 RANDOM = 12
 """Random subsets of one epoch that has more than two writes."""
 TEARS = 7
-"""Places at which one write is torn: all of them in a file system's block of eight sectors, which
-may hold a structure that is shorter."""
+"""Places at which one write is torn, at most: all of them in a file system's block of eight
+sectors, which may hold a structure that is shorter."""
 
 
 class Kind(StrEnum):
@@ -58,15 +62,16 @@ class Cut:
                 return f"{self.kind} {self.at}"
 
 
-def of(log: WriteLog, seed: int) -> list[Cut]:
-    """The cuts of a recording, by rising ``kept``; the same ones for the same log and seed."""
+def of(recording: Recording, seed: int) -> list[Cut]:
+    """The cuts of a recording, by rising ``kept``; the same ones for the same one and seed."""
     random = Random(seed)  # noqa: S311 - it draws samples, not secrets
-    cuts = [cut for epoch in log.epochs() for cut in _of(log, epoch, random)]
+    cuts = [cut for epoch in recording.log.epochs() for cut in _of(recording, epoch, random)]
     return [Cut(Kind.UP_TO, 0, 0), *sorted(cuts, key=lambda cut: cut.kept)]
 
 
-def _of(log: WriteLog, epoch: Epoch, random: Random) -> Iterator[Cut]:
-    writes = [number for number in range(epoch.first, epoch.last) if log.entries[number].length]
+def _of(recording: Recording, epoch: Epoch, random: Random) -> Iterator[Cut]:
+    entries = recording.log.entries
+    writes = [number for number in range(epoch.first, epoch.last) if entries[number].length]
     for number in writes:
         yield Cut(Kind.UP_TO, number + 1, number)
     chosen = sorted(random.sample(writes, min(SAMPLE, len(writes))))
@@ -79,13 +84,14 @@ def _of(log: WriteLog, epoch: Epoch, random: Random) -> Iterator[Cut]:
             some = tuple(number for number in writes if random.random() < 0.5)
             yield Cut(Kind.SOME, epoch.first, writes[-1], some)
     for number in chosen:
-        yield from _torn(log, number, random)
+        yield from _torn(recording, number, random)
 
 
-def _torn(log: WriteLog, number: int, random: Random) -> Iterator[Cut]:
+def _torn(recording: Recording, number: int, random: Random) -> Iterator[Cut]:
     """A write of which only the first sectors are on the disk; and once, only the last ones."""
-    sectors = log.entries[number].length // log.sector
-    places = random.sample(range(1, sectors), min(TEARS, sectors - 1))
+    sectors = recording.log.entries[number].length // recording.log.sector
+    places = [sector + 1 for sector in recording.changed(number)[:-1]]
+    places = random.sample(places, min(TEARS, len(places)))
     for place in sorted(places):
         yield Cut(Kind.TORN, number, number, sectors=(0, place))
     for place in places[:1]:

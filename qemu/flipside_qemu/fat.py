@@ -5,6 +5,10 @@ does not even look: it takes the first cluster from the directory and asks the a
 only for what follows (grub-core/fs/fat.c), and so does UEFI (EDK 2, EnhancedFatDxe). What boots is
 decided by their reading, so this one does the same. A long name counts only if it is whole and
 belongs to the short one behind it; the case of names does not matter.
+
+They differ in directories: one whose chain of clusters leads to a free one is empty for EDK 2
+(FatPhysicalDirSize), while GRUB reads what comes before. GRUB's way is taken here, so a cut while a
+directory is made or grows is not told rightly of EDK 2.
 """
 
 from __future__ import annotations

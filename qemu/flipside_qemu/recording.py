@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import os
 import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -39,6 +40,25 @@ class Recording:
     """The disk before its first write, raw."""
     log: WriteLog
     marks: tuple[Mark, ...]
+
+    def before(self, number: int) -> bytes:
+        """What is on the disk where an entry writes, once all those before it are."""
+        entry = self.log.entries[number]
+        with self.base.open("rb") as file:
+            content = bytearray(os.pread(file.fileno(), entry.length, entry.start))
+        for earlier in range(number):
+            other = self.log.entries[earlier]
+            start, end = max(entry.start, other.start), min(entry.end, other.end)
+            if start < end:
+                data = self.log.data(earlier)[start - other.start : end - other.start]
+                content[start - entry.start : end - entry.start] = data
+        return bytes(content)
+
+    def changed(self, number: int) -> list[int]:
+        """Which sectors of an entry differ from what they overwrite, the first one being 0."""
+        old, new, size = self.before(number), self.log.data(number), self.log.sector
+        places = range(0, len(new), size)
+        return [n for n, at in enumerate(places) if old[at : at + size] != new[at : at + size]]
 
 
 class Recorder:

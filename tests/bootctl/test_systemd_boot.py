@@ -32,6 +32,14 @@ def test_a_fresh_device_boots_its_one_slot(device: EspDevice) -> None:
     assert device.scheme.damage() == ""
 
 
+def test_no_directory_has_to_be_made_in_the_life_of_a_device(device: EspDevice) -> None:
+    before = {one for one in device.esp.rglob("*") if one.is_dir()}
+    device.install("B", 2)
+    device.boot()
+    device.scheme.mark_good("B")
+    assert {one for one in device.esp.rglob("*") if one.is_dir()} == before
+
+
 def test_a_whole_update(device: EspDevice) -> None:
     device.install("B", 2)
     assert device.scheme.read().slots == {"A": CONFIRMED, "B": Slot(3, confirmed=False)}

@@ -45,9 +45,7 @@ class EspDevice:
 
     def make(self) -> EspDevice:
         """A device as it leaves the factory: version 1 in slot A, confirmed."""
-        for slot in ("a", "b"):
-            (self.esp / "flipside" / slot).mkdir(parents=True)
-        (self.esp / "loader/entries").mkdir(parents=True)
+        (self.esp / "loader").mkdir(parents=True)
         (self.esp / "loader/loader.conf").write_bytes((ROOM / "loader.conf").read_bytes())
         self.fill("A", 1)
         self.scheme.create("A")

@@ -1,9 +1,11 @@
 """A FAT partition that remembers what was asked of it, and what a power cut could leave.
 
 Names, lengths and first clusters stand in directories; the content stands elsewhere. A flush of a
-file makes sure of its content, a flush of a directory of all names in it; of the rest each piece
-may be on the disk or not, in any combination. A cluster that is given back is the next one to be
-given out, and holds what it held until something is written to it.
+file makes sure of its content, its length and its first cluster, a flush of a directory of all
+names in it; of the rest each piece may be on the disk or not, in any combination. A name that a
+rename makes is that of an empty file at first, as the write log of a device with Linux 6.12 shows:
+length and first cluster follow when the file itself is written back. A cluster that is given back
+is the next one to be given out, and holds what it held until something is written to it.
 """
 
 from __future__ import annotations
@@ -38,10 +40,15 @@ class Piece:
     cluster: int = 0
     offset: int = 0
     data: bytes = b""
+    of_file: bool = False
+    """It says where the file begins and how long it is, which the file's own flush writes."""
 
-    def directories(self) -> set[str]:
-        """Those whose content it changes."""
-        return {str(Path(name).parent) for name in self.names}
+    def is_safe(self, name: str, cluster: int) -> bool:
+        """Whether a flush of this file or directory makes sure of it."""
+        if self.of_file:
+            return name in self.names
+        of_content = cluster and self.cluster == cluster
+        return bool(of_content) or name in {str(Path(one).parent) for one in self.names}
 
 
 class Died(BaseException):
@@ -188,7 +195,7 @@ class Vfat:
             cluster = place.cluster or self._cluster()
             written = Place(cluster, place.length + done)
             content = Piece({}, cluster, place.length, bytes(data[:done]))
-            self._ask(content, Piece({name: written}))
+            self._ask(content, Piece({name: written}, of_file=True))
         return done
 
     def _fsync(self, file: int) -> None:
@@ -198,10 +205,8 @@ class Vfat:
         wanted = self.now.names.get(name, Place()).cluster
         safe = set()
         for number, one in enumerate(self.asked):
-            if isinstance(one, Piece):
-                of_file = wanted and one.cluster == wanted
-                if of_file or name in one.directories():
-                    safe.add(number)
+            if isinstance(one, Piece) and one.is_safe(name, wanted):
+                safe.add(number)
         self.asked.append(safe)
         self._may_die()
 
@@ -210,13 +215,14 @@ class Vfat:
         before, after = self._name(old), self._name(new)
         assert before is not None
         assert after is not None
+        at_first = self.now.names.get(after, Place())
         if after in self.now.names:
             self._give_back(after)
-        place = self.now.names[before]
+        place = Piece({after: self.now.names[before]}, of_file=True)
         if self.renames_are_torn:
-            self._ask(Piece({after: place}), Piece({before: None}))
+            self._ask(Piece({after: at_first}), Piece({before: None}), place)
         else:
-            self._ask(Piece({after: place, before: None}))
+            self._ask(Piece({after: at_first, before: None}), place)
 
     def _unlink(self, path: Any) -> None:
         self._real["unlink"](path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -20,6 +21,15 @@ from models.write_logs import SECTOR, LogWriter
 
 SECTORS = 64
 DISK = {"whole": Stretch(0, SECTORS * SECTOR)}
+Recorded = Callable[[WriteLog], Recording]
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Recorded:
+    """Makes a log the recording of a disk that was full of zeros."""
+    base = tmp_path / "zeros"
+    base.write_bytes(bytes(256 * SECTOR))
+    return lambda log: Recording(base, log, ())
 
 
 def busy(seed: int = 1) -> WriteLog:
@@ -52,10 +62,10 @@ def test_a_flush_parts_two_epochs_and_belongs_to_neither() -> None:
     assert log.epochs() == [Epoch(0, 2), Epoch(2, 4), Epoch(4, 6)]
 
 
-def test_a_flush_with_data_comes_before_its_own_data() -> None:
+def test_a_flush_with_data_comes_before_its_own_data(recorded: Recorded) -> None:
     log = LogWriter().write(1, "a").add(2, 1, Flag.FLUSH, b"b" * 512).flush().log()
     assert log.epochs() == [Epoch(0, 1), Epoch(1, 2), Epoch(2, 3)]
-    assert [cut.kept for cut in cuts.of(log, 1) if cut.kind is Kind.UP_TO] == [0, 1, 2]
+    assert [cut.kept for cut in cuts.of(recorded(log), 1) if cut.kind is Kind.UP_TO] == [0, 1, 2]
 
 
 def test_the_superblock_of_a_growing_log_counts_its_entries() -> None:
@@ -84,25 +94,29 @@ def test_what_is_no_log_is_refused(raw: bytes, complaint: str) -> None:
 # The cuts
 
 
-def test_every_boundary_is_a_cut() -> None:
+def test_every_boundary_is_a_cut(recorded: Recorded) -> None:
     log = busy()
     wanted = [number + 1 for number, entry in enumerate(log.entries) if entry.length]
-    assert [cut.kept for cut in cuts.of(log, 1) if cut.kind is Kind.UP_TO] == [0, *wanted]
+    assert [cut.kept for cut in cuts.of(recorded(log), 1) if cut.kind is Kind.UP_TO] == [0, *wanted]
 
 
-def test_a_cut_has_nothing_of_an_epoch_unless_it_has_all_of_those_before() -> None:
+def test_a_cut_has_nothing_of_an_epoch_unless_it_has_all_of_those_before(
+    recorded: Recorded,
+) -> None:
     log = busy()
     writes = set(log.writes())
-    for cut in cuts.of(log, 1):
+    for cut in cuts.of(recorded(log), 1):
         there = writes & {*range(cut.kept), *cut.also} | ({cut.at} if cut.sectors[1] else set())
         for epoch in log.epochs():
             if any(number >= epoch.last for number in there):
                 assert writes & set(range(epoch.last)) <= there, cut
 
 
-def test_each_write_of_an_epoch_is_missed_once_alone_once_and_torn_everywhere() -> None:
+def test_each_write_of_an_epoch_is_missed_once_alone_once_and_torn_everywhere(
+    recorded: Recorded,
+) -> None:
     log = LogWriter().write(1, "a").write(2, "b").write(3, "c", "d", "e").flush().log()
-    found = [cut for cut in cuts.of(log, 1) if cut.kind is not Kind.SOME]
+    found = [cut for cut in cuts.of(recorded(log), 1) if cut.kind is not Kind.SOME]
     assert Counter(cut.kind for cut in found) == {
         **{Kind.UP_TO: 4, Kind.WITHOUT: 3, Kind.ONLY: 3},
         Kind.TORN: 3,
@@ -112,18 +126,53 @@ def test_each_write_of_an_epoch_is_missed_once_alone_once_and_torn_everywhere() 
     assert {cut.sectors for cut in found if cut.kind is Kind.TORN} >= {(0, 1), (0, 2)}
 
 
-def test_of_a_long_epoch_a_sample_is_drawn_and_prefixes_are_all_there() -> None:
+def test_a_write_is_torn_behind_each_sector_that_it_changes(recorded: Recorded) -> None:
+    page = ["a"] * 128
+    log = LogWriter().write(0, *page).flush()
+    for changed in (3, 4, 100):
+        page[changed] = "b"
+    log.write(0, *page)
+    assert torn(recorded(log.log()), 2) == {(0, 4), (0, 5), *torn_at_last(recorded(log.log()), 2)}
+    assert torn_at_last(recorded(log.log()), 2) < {(4, 128), (5, 128)}
+
+
+@pytest.mark.parametrize("later", ["aaa", "aba", "baa", "aab"])
+def test_a_write_that_changes_one_sector_or_none_is_not_torn(
+    recorded: Recorded, later: str
+) -> None:
+    log = LogWriter().write(1, *"aaa").flush().write(1, *later).log()
+    assert torn(recorded(log), 2) == set()
+
+
+def test_what_a_write_changes_is_told_from_all_that_came_before_it(recorded: Recorded) -> None:
+    log = LogWriter().write(3, "c").write(2, "b", "b").discard(5, 1).flush().write(2, *"bcda").log()
+    found = recorded(log)
+    assert found.before(4) == b"b" * SECTOR + b"b" * SECTOR + bytes(2 * SECTOR)
+    assert found.changed(4) == [1, 2, 3]
+    assert found.changed(2) == []
+
+
+def torn(recording: Recording, number: int) -> set[tuple[int, int]]:
+    found = cuts.of(recording, 1)
+    return {cut.sectors for cut in found if cut.kind is Kind.TORN and cut.at == number}
+
+
+def torn_at_last(recording: Recording, number: int) -> set[tuple[int, int]]:
+    return {sectors for sectors in torn(recording, number) if sectors[0]}
+
+
+def test_of_a_long_epoch_a_sample_is_drawn_and_prefixes_are_all_there(recorded: Recorded) -> None:
     log = LogWriter()
     for number in range(100):
         log.write(number, "a")
-    found = Counter(cut.kind for cut in cuts.of(log.log(), 1))
+    found = Counter(cut.kind for cut in cuts.of(recorded(log.log()), 1))
     assert found[Kind.UP_TO] == 101
     assert found[Kind.WITHOUT] == found[Kind.ONLY] == cuts.SAMPLE
 
 
-def test_the_same_seed_draws_the_same_cuts_and_another_one_others() -> None:
-    assert cuts.of(busy(), 1) == cuts.of(busy(), 1)
-    assert cuts.of(busy(), 1) != cuts.of(busy(), 2)
+def test_the_same_seed_draws_the_same_cuts_and_another_one_others(recorded: Recorded) -> None:
+    assert cuts.of(recorded(busy()), 1) == cuts.of(recorded(busy()), 1)
+    assert cuts.of(recorded(busy()), 1) != cuts.of(recorded(busy()), 2)
 
 
 def test_a_cut_says_what_it_is() -> None:
@@ -158,8 +207,9 @@ def test_replayed_in_place_every_cut_is_what_a_copy_would_be(tmp_path: Path) -> 
     base = bytes(Random(1).randbytes(SECTORS * SECTOR))
     (tmp_path / "base").write_bytes(base)
     log, image = busy(), tmp_path / "work"
-    with replaying(Recording(tmp_path / "base", log, ()), image, DISK) as replay:
-        for cut in cuts.of(log, 1):
+    recording = Recording(tmp_path / "base", log, ())
+    with replaying(recording, image, DISK) as replay:
+        for cut in cuts.of(recording, 1):
             with replay.at(cut):
                 expected = model(base, log, cut)
                 assert image.read_bytes() == expected, cut

@@ -102,7 +102,7 @@ def say(capsys: pytest.CaptureFixture[str]) -> Say:
 @pytest.fixture(scope="module")
 def findings(ours: RecordedUpdate) -> list[Finding]:
     """Every cut of it, looked at."""
-    return ours.findings(cuts.of(ours.recording.log, SEED))
+    return ours.findings(cuts.of(ours.recording, SEED))
 
 
 def test_no_cut_of_an_update_bricks_lies_or_forgets(
@@ -116,7 +116,7 @@ def test_no_cut_of_an_update_bricks_lies_or_forgets(
 def test_without_its_flushes_the_same_update_is_found_wanting(ours: RecordedUpdate) -> None:
     log = ours.recording.log
     hasty = replace(log, entries=tuple(replace(entry, flags=Flag(0)) for entry in log.entries))
-    first, *others = cuts.of(hasty, SEED)
+    first, *others = cuts.of(replace(ours.recording, log=hasty), SEED)
     reordered = [cut for cut in others if cut.kind in (Kind.ONLY, Kind.SOME)]
     assert {Harm.BRICK, Harm.FORGOTTEN} <= harms(*ours.findings([first, *reordered]))
 
@@ -147,7 +147,7 @@ def test_an_update_that_was_cut_off_while_it_copied_lands_and_the_next_one_too(
 
 @pytest.mark.boards(GRUB)
 def test_the_stock_scheme_is_bricked_by_cuts(stock: RecordedUpdate, say: Say) -> None:
-    whole = [cut for cut in cuts.of(stock.recording.log, SEED) if cut.kind is not Kind.TORN]
+    whole = [cut for cut in cuts.of(stock.recording, SEED) if cut.kind is not Kind.TORN]
     found = stock.findings(whole)
     say(table(found))
     bricks = [finding for finding in found if Harm.BRICK in harms(finding)]
