@@ -13,6 +13,8 @@ from flipside_bootctl.errors import DamagedState
 
 _MAGIC, _VERSION, _OLD_MAGIC = 0xBD, 1, 0xBC
 LARGEST = 255
+LONGEST = 4
+"""Bytes."""
 
 
 class Bootcount(NamedTuple):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from flipside_bootctl import bootcount_file
+from flipside_bootctl import bootcount_file, state_file
 from flipside_bootctl.bootcount import number
 from flipside_bootctl.bootcount_file import Bootcount
-from flipside_bootctl.errors import DamagedState, StateNotStored
+from flipside_bootctl.errors import DamagedState, StateLocked, StateNotStored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,18 +47,31 @@ class BootcountStorage:
         wanted = Bootcount(boots, number(changes, "upgrade_available") != 0)
         others = {name: value for name, value in changes.items() if name not in _variables(wanted)}
         if wanted.counting:
-            self._store(wanted)
-            self._environment.write(others)
+            self._write_counted(wanted, others)
         else:
             self._environment.write(others)
             self._store(wanted)
 
-    def _count(self) -> Bootcount:
+    def _write_counted(self, wanted: Bootcount, others: Mapping[str, str]) -> None:
+        """Count first; but what was not even begun leaves a confirmed slot uncounted."""
+        before = self._count_or(wanted)
+        self._store(wanted)
         try:
-            with open(self._path, "rb") as file:
-                return bootcount_file.decode(file.read())
-        except OSError as error:
-            raise DamagedState(f"{self._path}: {error.strerror}") from error
+            self._environment.write(others)
+        except (DamagedState, StateLocked):
+            self._store(before)
+            raise
+
+    def _count_or(self, other: Bootcount) -> Bootcount:
+        try:
+            return self._count()
+        except DamagedState:
+            return other
+
+    def _count(self) -> Bootcount:
+        block = state_file.read(self._path, bootcount_file.LONGEST)
+        try:
+            return bootcount_file.decode(block)
         except DamagedState as error:
             raise DamagedState(f"{self._path}: {error}") from error
 

@@ -16,7 +16,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from flipside_bootctl.errors import BootControlError, StateNotStored, Usage
-from flipside_bootctl.running import current_slot
+from flipside_bootctl.running import COMMAND_LINE, current_slot
 from flipside_bootctl.scheme import Scheme, detect, overlooked, rauc_told
 
 if TYPE_CHECKING:
@@ -77,13 +77,10 @@ def _complain(error: BootControlError, code: int) -> int:
 
 
 def _run(verb: str, arguments: list[str]) -> str:
-    if verb == "create":
-        return _create(arguments)
     try:
         count, action = VERBS[verb]
     except KeyError:
-        known = ", ".join((*VERBS, "create"))
-        raise Usage(f"unknown verb {verb!r}, expected one of {known}") from None
+        raise Usage(f"unknown verb {verb!r}, expected one of {', '.join(VERBS)}") from None
     if len(arguments) not in count:
         wanted = " or ".join(str(number) for number in count)
         raise Usage(f"{verb} got {len(arguments)} arguments, expected {wanted}")
@@ -91,22 +88,22 @@ def _run(verb: str, arguments: list[str]) -> str:
 
 
 def _create(arguments: list[str]) -> str:
-    if len(arguments) == 3:
-        return _create_systemd_boot(*arguments)
-    if len(arguments) != 2:
-        raise Usage("create expects the mounted EFI system partition and a slot")
+    esp, name, *root = arguments
+    esp = os.path.abspath(esp)
+    if root:
+        _create_systemd_boot(esp, name, *root)
+        return ""
     from flipside_bootctl.grub_counted import GrubCounted
 
-    GrubCounted(arguments[0]).create(arguments[1])
+    GrubCounted(esp).create(name)
     return ""
 
 
-def _create_systemd_boot(esp: str, name: str, root: str) -> str:
+def _create_systemd_boot(esp: str, name: str, root: str) -> None:
     from flipside_bootctl.slot_files import SlotTree
     from flipside_bootctl.systemd_boot import SystemdBoot
 
     SystemdBoot(esp, SlotTree(root), efivars="").create(name)
-    return ""
 
 
 def _get_primary(_: list[str]) -> str:
@@ -167,7 +164,8 @@ def _get_current(_: list[str]) -> str:
     name = _current()
     if not name:
         raise BootControlError(
-            "/proc/cmdline has no rauc.slot=, expected the boot loader to say it"
+            f"no rauc.slot= in {os.path.join(ROOT, COMMAND_LINE)}, expected it to be readable and "
+            "the boot loader to say the slot"
         )
     return name + "\n"
 
@@ -211,7 +209,8 @@ def _tell_the_trial_timer() -> None:
         os.close(os.open(mark, os.O_WRONLY | os.O_CREAT, 0o644))
     except OSError as error:
         raise StateNotStored(
-            f"{mark}: {error.strerror}, expected to tell the trial timer there; the slot is good"
+            f"{mark}: {error.strerror}, expected to tell the timer of the trial that the slot is "
+            "confirmed"
         ) from error
 
 
@@ -225,4 +224,5 @@ VERBS: dict[str, tuple[tuple[int, ...], Callable[[list[str]], str]]] = {
     "get-state": ((1,), _get_state),
     "set-state": ((2,), _set_state),
     "get-current": ((0,), _get_current),
+    "create": ((2, 3), _create),
 }

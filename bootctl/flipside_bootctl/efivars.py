@@ -15,7 +15,8 @@ from struct import calcsize
 from sys import byteorder
 from typing import TYPE_CHECKING
 
-from flipside_bootctl.errors import DamagedState, NoScheme, StateNotStored
+from flipside_bootctl import state_file
+from flipside_bootctl.errors import NoScheme, StateNotStored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,8 @@ PLACE = "sys/firmware/efi/efivars"
 GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 """The namespace of ``BootOrder`` and its like."""
 _ATTRIBUTES = 4
+_LONGEST = 1 << 16
+"""Bytes that are read of a variable; firmware has room for hardly more in all."""
 _STORED = (7).to_bytes(_ATTRIBUTES, "little")
 """Non-volatile, and visible to the boot loader and the operating system."""
 _IMMUTABLE = 0x10
@@ -49,13 +52,8 @@ class EfiVars:
 
     def read(self, name: str) -> bytes:
         """The value; empty if there is no such variable, or none was ever written."""
-        try:
-            with open(self._path(name), "rb", buffering=0) as file:
-                return file.read()[_ATTRIBUTES:]
-        except FileNotFoundError:
-            return b""
-        except OSError as error:
-            raise DamagedState(f"{self._path(name)}: {error.strerror}") from error
+        path = self._path(name)
+        return state_file.read(path, _LONGEST)[_ATTRIBUTES:] if os.path.exists(path) else b""
 
     def write(self, name: str, value: bytes) -> None:
         """Store a value that outlasts a power cycle."""

@@ -11,6 +11,10 @@ class DamagedState(BootControlError):
     """The stored boot state cannot be read: torn, emptied, or not ours."""
 
 
+class StateWithheld(BootControlError):
+    """The stored boot state is there, and this user may not read it."""
+
+
 class NothingBootable(BootControlError):
     """No slot has attempts left."""
 
@@ -21,6 +25,10 @@ class UnknownSlot(BootControlError):
 
 class StateNotStored(BootControlError):
     """The boot state could not be written."""
+
+
+class StateLocked(StateNotStored):
+    """Somebody else is at the boot state; nothing of it was written."""
 
 
 class NoScheme(BootControlError):

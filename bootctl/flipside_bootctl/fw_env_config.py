@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FIELDS = "a device, an offset and a size, and on flash the size of a sector and their number"
-_LARGEST = 1 << 40
+_LARGEST = 1 << 24
+_FARTHEST = 1 << 60
 
 
 class Area(NamedTuple):
@@ -56,6 +57,8 @@ def _area(fields: Sequence[str], where: str) -> Area:
     sectors = numbers[3] if len(numbers) > 3 and numbers[3] else -(-size // max(sector, 1))
     if not 16 <= size <= _LARGEST or sector < 1 or sectors < 1:
         raise NoScheme(f"{where}: size {size}, sector {sector}, {sectors} sectors: no such place")
+    if abs(offset) > _FARTHEST:
+        raise NoScheme(f"{where}: offset {offset}: no such place")
     return Area(path, offset, size, sector, sectors)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from flipside_bootctl import counted, grubenv, sector, state
+from flipside_bootctl import counted, grubenv, sector, state, state_file
 from flipside_bootctl.errors import DamagedState
 from flipside_bootctl.state import BootState, Capabilities
 
@@ -61,8 +61,10 @@ class GrubCounted:
 
     def create(self, name: str) -> None:
         """Write a fresh boot state in which only this slot is bootable, and confirmed."""
+        from flipside_bootctl import flushed
+
         counted.rebuilt(name).slot(name)
-        os.makedirs(os.path.dirname(self.boot_env), exist_ok=True)
+        flushed.make_directory(os.path.dirname(self.boot_env))
         self._commit(name)
         self._store(counted.rebuilt(name))
 
@@ -118,20 +120,14 @@ def _complaint(reader: Callable[[], object]) -> str:
 def _content(path: str) -> bytes:
     """What the file holds; nothing if it cannot be read, because then it is to be written."""
     try:
-        return _read(path)
-    except OSError:
+        return state_file.read(path, grubenv.SIZE)
+    except DamagedState:
         return b""
 
 
 def _load(path: str) -> dict[str, str]:
+    block = state_file.read(path, grubenv.SIZE)
     try:
-        return grubenv.decode(_read(path))
-    except OSError as error:
-        raise DamagedState(f"{path}: {error.strerror}") from error
+        return grubenv.decode(block)
     except DamagedState as error:
         raise DamagedState(f"{path}: {error}") from error
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from flipside_bootctl import grubenv, sector
+from flipside_bootctl import grubenv, sector, state_file
 from flipside_bootctl.errors import DamagedState, StateNotStored
 
 if TYPE_CHECKING:
@@ -25,10 +25,9 @@ class GrubEnvironment:
 
     def read(self) -> Mapping[str, str]:
         """The variables; raises DamagedState where GRUB would not read them either."""
+        block = self._block()
         try:
-            return grubenv.decode(self._block())
-        except OSError as error:
-            raise DamagedState(f"{self._path}: {error.strerror}") from error
+            return grubenv.decode(block)
         except DamagedState as error:
             raise DamagedState(f"{self._path}: {error}") from error
 
@@ -68,5 +67,4 @@ class GrubEnvironment:
         ) from cause
 
     def _block(self) -> bytes:
-        with open(self._path, "rb") as file:
-            return file.read()
+        return state_file.read(self._path, grubenv.SIZE)

@@ -50,7 +50,7 @@ def detect(root: str | os.PathLike[str]) -> Scheme:
     places = " nor ".join(os.path.join(root, place) for place in _OURS)
     raise NoScheme(
         f"neither {places} is there and of Flipside, expected the EFI system partition to be "
-        "mounted, or a U-Boot whose environment is described"
+        "mounted and readable, or a U-Boot whose environment is described"
     )
 
 

@@ -46,11 +46,16 @@ def _overwrite(path: str, block: bytes) -> None:
 def _create(path: str, block: bytes) -> None:
     """Only a missing or damaged file comes this way; the loader meanwhile uses the commit file."""
     beside = f"{path}.new"
-    with open(beside, "wb") as file:
-        file.write(block)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    try:
+        with open(beside, "wb") as file:
+            file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError:
+        if os.path.isfile(beside):
+            os.unlink(beside)
+        raise
     directory = os.open(os.path.dirname(path), os.O_RDONLY)
     try:
         os.fsync(directory)

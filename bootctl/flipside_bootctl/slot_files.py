@@ -51,12 +51,21 @@ class SlotMount:
         label = f"root-{name.lower()}"
         device = os.path.join(self._root, "dev/disk/by-partlabel", label)
         point = os.path.join(self._root, "run/flipside", label)
-        os.makedirs(point, exist_ok=True)
+        _make(point)
         _run("mount", "-o", "ro,nosuid,nodev,noexec", device, point)
         try:
             yield point
         finally:
             _run("umount", point)
+
+
+def _make(point: str) -> None:
+    try:
+        os.makedirs(point, exist_ok=True)
+    except OSError as error:
+        raise SlotUnreadable(
+            f"{point}: {error.strerror}, expected to mount a slot there"
+        ) from error
 
 
 def _run(*command: str) -> None:

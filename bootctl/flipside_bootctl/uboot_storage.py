@@ -10,11 +10,12 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from flipside_bootctl import uboot_env
-from flipside_bootctl.errors import DamagedState, NoScheme, StateNotStored
+from flipside_bootctl import state_file, uboot_env
+from flipside_bootctl.errors import DamagedState, NoScheme, StateLocked, StateNotStored
 from flipside_bootctl.uboot_env import Copy, Turns
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 LOCKS = ("run/fw_printenv.lock", "var/lock/fw_printenv.lock")
 """U-Boot's own fw_setenv takes the first, libubootenv's the second."""
+PATIENCE = 5
+"""Seconds for which somebody else may keep the environment."""
+_PAUSE = 0.05
 _SECTOR = 512
 
 
@@ -80,11 +84,7 @@ class UbootStorage:
 
     def _copy(self, area: Area) -> Copy:
         path = self._path(area)
-        try:
-            with open(path, "rb", buffering=0) as file:
-                block = os.pread(file.fileno(), area.size, _start(file.fileno(), area))
-        except OSError as error:
-            raise DamagedState(f"{path}: {error.strerror}") from error
+        block = state_file.read_at(path, area.offset, area.size)
         if len(block) != area.size:
             raise DamagedState(f"{path}: ends within the environment of {area.size} bytes")
         try:
@@ -104,7 +104,7 @@ class UbootStorage:
         try:
             descriptor = os.open(path, os.O_RDWR)
             try:
-                _overwrite(descriptor, _start(descriptor, area), block)
+                _overwrite(descriptor, state_file.start_of(descriptor, area.offset), block)
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -112,9 +112,10 @@ class UbootStorage:
 
     def _path(self, area: Area) -> str:
         path = os.path.join(self._root, area.path.lstrip("/"))
-        if ":" in path or (os.path.exists(path) and stat.S_ISCHR(os.stat(path).st_mode)):
+        if _is_flash(path, area.path):
             raise NoScheme(
-                f"{path}: raw flash and UBI are not written here, expected a block device"
+                f"{path}: raw flash and UBI are not read or written here, "
+                "expected a file or a block device"
             )
         return path
 
@@ -126,13 +127,29 @@ class UbootStorage:
                 descriptor = _lock_file(os.path.join(self._root, name))
                 if descriptor is not None:
                     stack.callback(os.close, descriptor)
-                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+                    self._wait_for(descriptor, name)
             yield
 
+    def _wait_for(self, descriptor: int, name: str) -> None:
+        """Lock a file that anybody may hold; nobody who means well holds it for long."""
+        for _ in range(round(PATIENCE / _PAUSE)):
+            try:
+                return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(_PAUSE)
+        raise StateLocked(
+            f"{os.path.join(self._root, name)}: locked by another program for {PATIENCE} s, "
+            "expected it to be done with the environment"
+        )
 
-def _start(descriptor: int, area: Area) -> int:
-    """Where the copy begins; a negative offset counts from the end."""
-    return area.offset + (os.lseek(descriptor, 0, os.SEEK_END) if area.offset < 0 else 0)
+
+def _is_flash(path: str, name: str) -> bool:
+    """Whether it is a character device, or, where nothing is there, called like flash."""
+    try:
+        return stat.S_ISCHR(os.stat(path).st_mode)
+    except OSError:
+        kind = name.removeprefix("/dev/")
+        return kind.startswith(("mtd", "ubi")) and not kind.startswith("mtdblock")
 
 
 def _overwrite(descriptor: int, start: int, block: bytes) -> None:

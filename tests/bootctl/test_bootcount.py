@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from flipside_bootctl import bootcount_file
 from flipside_bootctl.bootcount import Bootcount, number
 from flipside_bootctl.bootcount_storage import BootcountStorage
-from flipside_bootctl.errors import DamagedState, NothingBootable
+from flipside_bootctl.errors import (
+    BootControlError,
+    DamagedState,
+    NothingBootable,
+    StateLocked,
+    StateNotStored,
+)
 from flipside_bootctl.loader_environment import LoaderEnvironment
 from flipside_bootctl.state import BAD, Slot
 
@@ -198,6 +204,34 @@ def test_a_count_file_that_is_torn_still_ends_a_trial(
     file.write_bytes(after[:length] + before[length:])
     boots = [uboot.boot() for _ in range(LIMIT + 2)]
     assert set(boots[-2:]) == {"B" if then == "mark_good" and length == 4 else "A"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "block"),
+    [
+        (StateLocked("locked"), b"\xbd\1\0\0"),
+        (DamagedState("damaged"), b"\xbd\1\0\0"),
+        (StateNotStored("how much of it was written is not known"), b"\xbd\1\0\1"),
+    ],
+    ids=lambda it: type(it).__name__,
+)
+def test_a_trial_that_did_not_even_begin_is_not_counted(
+    tmp_path: Path,
+    memory: Memory,
+    monkeypatch: pytest.MonkeyPatch,
+    reason: BootControlError,
+    block: bytes,
+) -> None:
+    def refuse(_: Mapping[str, str]) -> None:
+        raise reason
+
+    monkeypatch.setattr(memory, "write", refuse)
+    file = tmp_path / "failures"
+    file.write_bytes(b"\xbd\1\0\0")
+    scheme = LoaderEnvironment(BootcountStorage(memory, str(file)), Bootcount(LIMIT))
+    with pytest.raises(type(reason)):
+        scheme.select("B")
+    assert file.read_bytes() == block
 
 
 def test_a_count_file_that_says_nothing_is_told_and_mended(tmp_path: Path, memory: Memory) -> None:

@@ -6,69 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from flipside_bootctl import boot_order, cli, grubenv, uboot_env
+from flipside_bootctl import cli
 from flipside_bootctl.grub_counted import GrubCounted
-from flipside_bootctl.state import BAD, Slot
-from flipside_bootctl.uboot_env import Copy
 from models.efi_firmware import Firmware
-
-
-def grub(root: Path) -> Path:
-    """Equip a device with GRUB; the file with its boot state."""
-    GrubCounted(root / "efi").create("A")
-    (root / "efi/flipside/grub.cfg").write_text("")
-    return root / "efi/flipside/boot.env"
-
-
-def uboot(root: Path) -> Path:
-    """Equip a device with U-Boot; the file with its environment."""
-    fresh = boot_order.at_first().with_slot("A", Slot(9, confirmed=True)).with_slot("B", BAD)
-    env = root / "boot.env"
-    env.write_bytes(uboot_env.encode(Copy(boot_order.to_variables(fresh)), 1024))
-    (root / "etc").mkdir()
-    (root / "etc/fw_env.config").write_text("/boot.env 0 0x400\n")
-    return env
-
-
-def bootcount(root: Path) -> Path:
-    """Equip a device whose U-Boot counts by itself."""
-    variables = {"BOOT_ORDER": "A", "bootlimit": "3", "altbootcmd": "run other"}
-    env = uboot(root)
-    env.write_bytes(uboot_env.encode(Copy(variables), 1024))
-    return env
-
-
-def rauc(root: Path, loader: str) -> None:
-    """Have RAUC drive this boot loader by itself."""
-    slots = "[slot.rootfs.0]\nbootname=A\n[slot.rootfs.1]\nbootname=B\n"
-    (root / "etc/rauc").mkdir(parents=True)
-    (root / "etc/rauc/system.conf").write_text(f"[system]\nbootloader={loader}\n{slots}")
-
-
-def stock_grub(root: Path) -> Path:
-    """Equip a device with RAUC's own scheme for GRUB."""
-    rauc(root, "grub\ngrubenv=/grubenv")
-    variables = {"ORDER": "A B", "A_OK": "1", "A_TRY": "0", "B_OK": "0", "B_TRY": "0"}
-    (root / "grubenv").write_bytes(grubenv.encode(variables))
-    return root / "grubenv"
-
-
-def efi(root: Path) -> Path:
-    """Equip a device whose firmware decides; the directory with its variables."""
-    rauc(root, "efi")
-    firmware = Firmware(root)
-    firmware.enter(1, "A")
-    firmware.enter(2, "B")
-    firmware.order(1)
-    firmware.boot()
-    return firmware.place
-
-
-def content(state: Path) -> dict[str, bytes]:
-    """What a file holds, or all files of a directory."""
-    files = [state] if state.is_file() else sorted(state.iterdir())
-    return {file.name: file.read_bytes() for file in files}
-
+from models.equipment import bootcount, content, efi, grub, stock_grub, uboot
 
 EVERY = pytest.mark.parametrize(
     "state", [grub, uboot, bootcount, stock_grub, efi], indirect=True, ids=lambda it: it.__name__
@@ -210,7 +151,7 @@ def test_status_tells_damage(device: Path, state: Path, capsys: pytest.CaptureFi
         (("get-state", "C"), 1, "'C' is not a slot of this device, expected A or B"),
         (("mark-good", "A", "--now"), 2, "mark-good knows no '--now', expected --force or nothing"),
         (("status", "--yaml"), 2, "expected --json or nothing"),
-        (("create", "somewhere"), 2, "create expects the mounted EFI system partition"),
+        (("create", "somewhere"), 2, "create got 1 arguments, expected 2 or 3"),
     ],
 )
 def test_bad_input_is_one_line_on_stderr(
@@ -245,35 +186,76 @@ def test_a_machine_without_our_boot_loader_says_what_is_missing(
     assert "expected the EFI system partition to be mounted" in err
 
 
-def test_a_command_line_without_a_slot_is_a_failure(
-    device: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (device / "proc/cmdline").write_text("ro quiet\n")
-    code, _, err = run(capsys, "get-current")
-    assert code == 1
-    assert "has no rauc.slot=" in err
+def silent(command_line: Path) -> None:
+    command_line.write_text("ro quiet\n")
 
 
-def test_without_proc_only_the_running_slot_is_unknown(
-    device: Path, capsys: pytest.CaptureFixture[str]
+def missing(command_line: Path) -> None:
+    command_line.unlink()
+
+
+def unreadable(command_line: Path) -> None:
+    command_line.unlink()
+    command_line.mkdir()
+
+
+def rubbish(command_line: Path) -> None:
+    command_line.write_bytes(b"ro \xff\xfe=\x80 quiet\n")
+
+
+@pytest.mark.parametrize(
+    "damage", [silent, missing, unreadable, rubbish], ids=lambda it: it.__name__
+)
+def test_where_the_kernel_command_line_names_no_slot_the_running_one_is_unknown(
+    device: Path, capsys: pytest.CaptureFixture[str], damage: Callable[[Path], None]
 ) -> None:
-    (device / "proc/cmdline").unlink()
-    code, out, _ = run(capsys, "status", "--json")
-    assert (code, json.loads(out)["current"]) == (0, "")
+    damage(device / "proc/cmdline")
     code, out, err = run(capsys, "get-current")
-    assert (code, out) == (1, "")
-    assert "has no rauc.slot=" in err
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert f"no rauc.slot= in {device}/proc/cmdline, expected" in err
+    assert "current" not in run(capsys, "status")[1]
+    assert json.loads(run(capsys, "status", "--json")[1])["current"] == ""
+    assert run(capsys, "mark-good", "B") == (0, "", "")
+    assert run(capsys, "get-state", "B") == (0, "good\n", "")
+    assert not (device / "run/flipside/confirmed").exists()
 
 
-def test_a_trial_timer_that_cannot_be_told_is_a_failure_of_a_good_slot(
+def test_an_unknown_verb_is_told_every_verb_that_the_help_has(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, _, err = run(capsys, "frobnicate")
+    told = err.partition("expected one of ")[2].strip().split(", ")
+    helped = [
+        line.split()[0]
+        for line in cli.HELP.splitlines()
+        if line.startswith("  ") and line[2] != " "
+    ]
+    assert sorted(told) == sorted(helped)
+
+
+def test_a_trial_timer_that_cannot_be_told_is_one_sentence(
     device: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (device / "run").mkdir(exist_ok=True)
-    (device / "run/flipside").write_text("not a directory")
-    code, out, err = run(capsys, "set-state", "A", "good")
-    assert (code, out) == (1, "")
-    assert "expected to tell the trial timer there; the slot is good" in err
-    assert run(capsys, "get-state", "A")[1] == "good\n"
+    (device / "run").mkdir()
+    (device / "run/flipside").write_text("")
+    code, out, err = run(capsys, "mark-good", "A")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "run/flipside/confirmed: " in err
+    assert "expected to tell the timer of the trial" in err
+    assert run(capsys, "get-state", "A") == (0, "good\n", "")
+
+
+def test_a_relative_partition_that_cannot_be_made_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(capsys, "create", "fresh", "A") == (0, "", "")
+    assert GrubCounted("fresh").committed() == "A"
+    (tmp_path / "file").write_text("")
+    for words in (("file", "A"), ("file", "A", str(tmp_path))):
+        code, out, err = run(capsys, "create", *words)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert "expected to make it" in err
 
 
 def test_help_is_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,6 +46,9 @@ def test_lines(line: str, area: Area) -> None:
         ("/a 0 0x", "'0x' is no number"),
         ("/a 0 -64", "no such place"),
         ("/a 0 0", "no such place"),
+        ("/a 0 0x10000000000", "no such place"),
+        (f"/a {1 << 70:#x} 64", "offset .*: no such place"),
+        (f"/a -{1 << 70} 64", "offset .*: no such place"),
         ("uboot:\n  size: 64\n", "line 1 has 1 fields"),
     ],
 )
@@ -58,7 +61,7 @@ AREAS = st.builds(
     Area,
     st.from_regex(r"/[a-z/:0-9]{1,20}", fullmatch=True),
     st.integers(-(2**40), 2**40),
-    st.integers(16, 2**40),
+    st.integers(16, 2**24),
     st.integers(1, 2**40),
     st.integers(1, 100),
 )

@@ -9,8 +9,8 @@ from unittest.mock import patch
 
 import pytest
 
-from flipside_bootctl import fw_env_config, uboot_env
-from flipside_bootctl.errors import DamagedState, NoScheme, StateNotStored
+from flipside_bootctl import fw_env_config, uboot_env, uboot_storage
+from flipside_bootctl.errors import DamagedState, StateNotStored
 from flipside_bootctl.uboot_env import Copy
 from flipside_bootctl.uboot_storage import LOCKS, UbootStorage
 from models.torn_write import Cut, power_until
@@ -102,13 +102,6 @@ def test_files_that_are_no_environment(tmp_path: Path, content: bytes | None) ->
         storage.read()
 
 
-def test_flash_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    for path in ("/dev/ubi0:env", "/dev/null"):
-        storage = UbootStorage(fw_env_config.parse(f"{path} 0 64", "fw_env.config"), "/")
-        with pytest.raises(NoScheme, match="raw flash"):
-            storage.read()
-
-
 def test_more_than_fits_changes_nothing(tmp_path: Path) -> None:
     board = Board(tmp_path, (4, 3))
     with pytest.raises(StateNotStored, match="expected at most"):
@@ -130,6 +123,22 @@ def test_both_families_of_tools_are_waited_for(tmp_path: Path, name: str) -> Non
         assert board.storage.read() == OLD
     writer.join()
     assert board.storage.read() == NEW
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_that_nobody_gives_back_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(uboot_storage, "PATIENCE", 0.1)
+    board = Board(tmp_path, (4, 3))
+    before = board.device.read_bytes()
+    lock = tmp_path / name
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(StateNotStored, match=rf"{name}: locked by another program"):
+            board.storage.write(CHANGES)
+    assert board.device.read_bytes() == before
 
 
 def test_two_copies_are_old_or_new_wherever_a_write_is_cut(tmp_path: Path) -> None:
