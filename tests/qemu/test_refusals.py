@@ -24,6 +24,7 @@ SLACK = 1024
 """KiB by which the agent may have grown: the allocator's, not a leak's, which would be 180 times
 whatever one refusal costs."""
 
+LOOKS = 10
 CONNECTIONS = 1
 """Files that come and go: the connection to the server."""
 
@@ -68,7 +69,10 @@ def test_refusals_leave_the_agent_as_it_was(
 def _size(flight: Flight) -> Size:
     shell = flight.device.shell
     agent = shell.check("systemctl show --value -p MainPID flipside-agent").strip()
-    rollup = shell.check(f"awk '/^Pss:/ {{ print $2 }}' /proc/{agent}/smaps_rollup")
+    # What the agent shares with another interpreter that happens to run counts half: the largest of
+    # several looks is that of an agent alone.
+    pss = f"awk '/^Pss:/ {{ print $2 }}' /proc/{agent}/smaps_rollup; sleep 1"
+    rollups = shell.check(f"for look in $(seq {LOOKS}); do {pss}; done", within=120).split()
     files = shell.check(f"ls /proc/{agent}/fd | wc -l")
     threads = shell.check(f"ls /proc/{agent}/task | wc -l")
-    return Size(int(rollup), int(files), int(threads))
+    return Size(max(map(int, rollups)), int(files), int(threads))
