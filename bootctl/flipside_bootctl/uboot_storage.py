@@ -136,7 +136,7 @@ class UbootStorage:
             try:
                 return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                time.sleep(_PAUSE)
+                time.sleep(_PAUSE)  # flock(2) knows no time-out
         raise StateLocked(
             f"{os.path.join(self._root, name)}: locked by another program for {PATIENCE} s, "
             "expected it to be done with the environment"

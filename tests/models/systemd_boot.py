@@ -91,9 +91,7 @@ class Firmware:
                 if started := self._start(chosen):
                     return started
                 if "initrd" in chosen.keys:
-                    return (
-                        None  # systemd PR 37310, measured with 257.13: it frees what is not its own
-                    )
+                    return None  # measured with 257.13 on OVMF
         return None
 
     def panics(self, times: int = 1) -> list[str]:
